@@ -1,0 +1,60 @@
+//! The rules, one type each: what it needs to see of a room, and what it decides.
+
+mod membership;
+mod moderation;
+mod stage;
+
+pub use membership::{Close, Create, Expire, Join, Leave, Newcomer};
+pub use moderation::{BanTerms, LowerAllHands, MuteAll, RemoveMember, TransferHost, Unban};
+pub use stage::{
+    ExpireInvitation, Invite, LeaveStage, LowerHand, RaiseHand, Respond, SetMic, WithdrawInvitation,
+};
+
+use crate::{Change, Entry, Loaded, Millis, Refusal, Uid};
+
+/// A decision about one room. Pure: the same room gives the same answer.
+pub trait Rule: Send + Sync {
+    /// What must be loaded, and thereby guarded: the decision stands only if none
+    /// of it has changed when it is committed.
+    fn load(&self) -> Load;
+
+    /// What becomes of the room.
+    fn decide(&self, room: &Loaded) -> Result<Change, Refusal>;
+}
+
+/// The parts of a room that a rule asks for, beside its head and counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Users whose records it reads or writes.
+    pub people: Vec<Uid>,
+    /// Whether it reads or writes everybody on stage.
+    pub stage: bool,
+    /// The deadline that it acts on.
+    pub due: Option<(Due, Millis)>,
+}
+
+/// What has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Due {
+    /// The stay of a user in the room, renewed by heartbeats.
+    Lease(Uid, Entry),
+    /// An unanswered invitation.
+    Invitation(Uid),
+}
+
+impl Load {
+    /// These users.
+    pub fn people(people: impl Into<Vec<Uid>>) -> Self {
+        Self { people: people.into(), ..Self::default() }
+    }
+
+    /// These users, and everybody on stage.
+    pub fn with_stage(self) -> Self {
+        Self { stage: true, ..self }
+    }
+
+    /// These users, as long as this deadline stands as it was seen.
+    pub fn with_due(self, due: Due, deadline: Millis) -> Self {
+        Self { due: Some((due, deadline)), ..self }
+    }
+}
