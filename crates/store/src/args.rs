@@ -1,0 +1,130 @@
+//! What an operator sets about state: which Redis, how long things live, how much a room takes.
+
+use std::{fmt, time::Duration};
+
+use clap::Args;
+use gochat_domain::Limits;
+
+/// Settings of the store; the same for every service of a deployment.
+#[derive(Args, Clone)]
+pub struct StoreArgs {
+    /// Redis 7.0 or newer, or Valkey: redis://host:port or unix:///path.
+    #[arg(long, env = "GOCHAT_REDIS_URL", default_value = "redis://127.0.0.1:6379")]
+    pub redis_url: String,
+    /// How many partitions rooms are spread over; fixed for the life of a deployment.
+    #[arg(long, env = "GOCHAT_PARTITIONS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=16384))]
+    pub partitions: u16,
+    /// How long somebody stays in a room without a heartbeat.
+    #[arg(long, env = "GOCHAT_LEASE", default_value = "25s", value_parser = humantime::parse_duration)]
+    pub lease: Duration,
+    /// How much longer a host stays.
+    #[arg(long, env = "GOCHAT_HOST_GRACE", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub host_grace: Duration,
+    /// How long a session and its nick name live without a heartbeat.
+    #[arg(long, env = "GOCHAT_SESSION", default_value = "2m", value_parser = humantime::parse_duration)]
+    pub session: Duration,
+    /// How long an invitation can be answered.
+    #[arg(long, env = "GOCHAT_INVITATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub invitation: Duration,
+    /// Members in a room, unless it asks for fewer or, up to the maximum, for more.
+    #[arg(long, env = "GOCHAT_MEMBER_LIMIT", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub member_limit: u32,
+    /// The most members that a room may ask for.
+    #[arg(long, env = "GOCHAT_MEMBER_LIMIT_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub member_limit_max: u32,
+    /// Guest speakers on a stage, unless the room asks otherwise.
+    #[arg(long, env = "GOCHAT_SEAT_LIMIT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seat_limit: u32,
+    /// The most seats that a room may ask for.
+    #[arg(long, env = "GOCHAT_SEAT_LIMIT_MAX", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub seat_limit_max: u32,
+    /// The fewest commits that a room's log keeps; it keeps as many as the room has members, up to the most.
+    #[arg(long, env = "GOCHAT_LOG_LEAST", default_value_t = 256)]
+    pub log_least: u64,
+    /// The most commits that a room's log keeps.
+    #[arg(long, env = "GOCHAT_LOG_MOST", default_value_t = 4_096)]
+    pub log_most: u64,
+}
+
+/// The address may carry a password.
+impl fmt::Debug for StoreArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreArgs").field("partitions", &self.partitions).finish_non_exhaustive()
+    }
+}
+
+impl StoreArgs {
+    /// Says what doesn't fit together.
+    pub fn check(&self) -> Result<(), String> {
+        let at_least = |name: &str, value: Duration, least: Duration| {
+            if value < least { Err(format!("{name} must be at least {least:?}")) } else { Ok(()) }
+        };
+        at_least("GOCHAT_LEASE", self.lease, Duration::from_secs(5))?;
+        at_least("GOCHAT_SESSION", self.session, self.lease)?;
+        at_least("GOCHAT_INVITATION", self.invitation, Duration::from_secs(1))?;
+        if self.member_limit > self.member_limit_max {
+            return Err("GOCHAT_MEMBER_LIMIT must not be above GOCHAT_MEMBER_LIMIT_MAX".to_owned());
+        }
+        if self.seat_limit > self.seat_limit_max {
+            return Err("GOCHAT_SEAT_LIMIT must not be above GOCHAT_SEAT_LIMIT_MAX".to_owned());
+        }
+        if self.log_least > self.log_most {
+            return Err("GOCHAT_LOG_LEAST must not be above GOCHAT_LOG_MOST".to_owned());
+        }
+        Ok(())
+    }
+
+    /// How often clients are to say that they are there: two fifths of a lease.
+    pub fn heartbeat(&self) -> Duration {
+        self.lease * 2 / 5
+    }
+
+    /// What a room takes that asks for so many (0: whatever is usual).
+    pub fn limits(&self, members: u32, seats: u32) -> Limits {
+        let within = |asked: u32, usual: u32, most: u32| if asked == 0 { usual } else { asked.min(most) };
+        Limits {
+            members: within(members, self.member_limit, self.member_limit_max),
+            seats: within(seats, self.seat_limit, self.seat_limit_max),
+        }
+    }
+
+    /// How many commits the log of a room with so many members keeps.
+    pub(crate) fn log_cap(&self, members: u32) -> u64 {
+        u64::from(members).clamp(self.log_least, self.log_most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        store: StoreArgs,
+    }
+
+    fn args(flags: &[&str]) -> StoreArgs {
+        Cli::parse_from(["test"].iter().chain(flags)).store
+    }
+
+    #[test]
+    fn defaults_fit_together() {
+        let args = args(&[]);
+        args.check().unwrap();
+        assert_eq!(args.heartbeat(), Duration::from_secs(10));
+        assert_eq!(args.limits(0, 0), Limits { members: 1_000, seats: 10 });
+        assert_eq!(args.limits(u32::MAX, u32::MAX), Limits { members: 10_000, seats: 50 });
+        assert_eq!([1, 1_000, 10_000].map(|members| args.log_cap(members)), [256, 1_000, 4_096]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (flag, value) in [("--lease", "1s"), ("--session", "10s"), ("--member-limit", "20000")] {
+            let told = args(&[flag, value]).check().unwrap_err();
+            assert!(told.to_lowercase().contains(&flag[2..].replace('-', "_")), "{told}");
+        }
+    }
+}

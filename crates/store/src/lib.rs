@@ -1,0 +1,98 @@
+//! GoChat's state in Redis. The only crate that names redis: one way to write a room
+//! ([`Store::transact`]), one way to follow it ([`Store::follow`]), and the accounts,
+//! entries, leases and lists around them.
+
+mod accounts;
+mod args;
+mod entry;
+mod error;
+mod follow;
+pub mod keys;
+mod leases;
+mod lists;
+mod load;
+mod perform;
+mod plan;
+mod record;
+mod redis;
+mod snapshot;
+mod transact;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use gochat_domain::RoomId;
+
+pub use accounts::{Digest, LoggedIn, Login, Presence, Stay, User};
+pub use args::StoreArgs;
+pub use entry::{Entered, NewRoom};
+pub use error::{Error, Result};
+pub use follow::{Follower, Step};
+pub use leases::{DueEntry, Sweep};
+pub use lists::{BanPage, Cursor, MemberPage, Order, RoomFound};
+pub use snapshot::Snapshot;
+pub use transact::{Committed, Request};
+
+/// How often Redis is asked whether it is there.
+const PROBE: Duration = Duration::from_millis(500);
+
+/// A handle to the state in Redis; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    args: Arc<StoreArgs>,
+    redis: redis::Redis,
+    scripts: Arc<redis::Scripts>,
+    feed: follow::Feed,
+}
+
+impl Store {
+    /// Connects to Redis and checks that it can be relied on.
+    ///
+    /// # Errors
+    /// Within 5 s, where Redis is not there, too old, or set to drop data.
+    pub async fn open(args: StoreArgs) -> Result<Self> {
+        let redis = redis::Redis::open(&args.redis_url).await?;
+        let feed = follow::Feed::start(redis.client().clone());
+        Ok(Self { args: Arc::new(args), redis, scripts: Arc::new(redis::Scripts::new()), feed })
+    }
+
+    /// What it was opened with.
+    pub fn args(&self) -> &StoreArgs {
+        &self.args
+    }
+
+    /// Tells whether Redis answers, at once and then every half second, for ever.
+    pub async fn watch(&self, tell: impl Fn(bool)) {
+        loop {
+            let answer = self.redis.ping().await;
+            if let Err(error) = &answer {
+                tracing::warn!(%error, "redis does not answer");
+            }
+            tell(answer.is_ok());
+            tokio::time::sleep(PROBE).await;
+        }
+    }
+
+    /// Whose session a token's SHA-256 is, as a server's gate asks; `unavailable` where
+    /// Redis doesn't answer.
+    pub fn sessions<E: Clone + Send + Sync + 'static>(
+        &self,
+        unavailable: E,
+    ) -> impl Fn([u8; 32]) -> BoxFuture<'static, Result<Option<u32>, E>> + Send + Sync + 'static {
+        let store = self.clone();
+        move |digest| {
+            let (store, unavailable) = (store.clone(), unavailable.clone());
+            Box::pin(async move {
+                let session = store.session(Digest(digest)).await;
+                session.map(|uid| uid.map(gochat_domain::Uid::get)).map_err(|error| {
+                    tracing::warn!(%error, "sessions can't be looked up");
+                    unavailable
+                })
+            })
+        }
+    }
+
+    fn keys(&self, room: RoomId) -> keys::RoomKeys {
+        keys::RoomKeys::new(room, self.args.partitions)
+    }
+}
