@@ -1,0 +1,118 @@
+//! The flags and variables that every server takes, and how durations are written in them.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::ServiceTokens;
+
+/// How connections are taken, and how they are ended.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ConnectionArgs {
+    /// How long to go on serving as "not ready" before connections are ended, so that load balancers notice.
+    #[arg(long, env = "GOCHAT_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+    /// The hard end: what is still open this long after the signal is cut. Includes the delay.
+    #[arg(long, env = "GOCHAT_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// Connections held at a time; more wait to be accepted.
+    #[arg(long, env = "GOCHAT_MAX_CONNECTIONS", default_value = "20000", value_parser = at_least_one)]
+    pub max_connections: u32,
+}
+
+/// What a gRPC server takes besides its addresses.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServerArgs {
+    /// Connections and their end.
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+    /// How long a call may take until it is answered. Of a stream, this is its beginning.
+    #[arg(long, env = "GOCHAT_REQUEST_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// The largest message that a caller may send, in bytes.
+    #[arg(long, env = "GOCHAT_MAX_MESSAGE", default_value = "65536", value_parser = at_least_one)]
+    pub max_message: u32,
+    /// Calls and streams at a time on one connection; more wait at the caller.
+    #[arg(long, env = "GOCHAT_MAX_STREAMS", default_value = "1024", value_parser = at_least_one)]
+    pub max_streams: u32,
+    /// Calls being answered at a time, over all connections; more are refused. Streams count until they begin.
+    #[arg(long, env = "GOCHAT_MAX_IN_FLIGHT", default_value = "4096", value_parser = at_least_one)]
+    pub max_in_flight: u32,
+    /// Whether the contract can be read from the server (gRPC reflection).
+    #[arg(long, env = "GOCHAT_REFLECTION", default_value_t = true, action = clap::ArgAction::Set)]
+    pub reflection: bool,
+    /// The services that may call, one a line: `name sha256-of-its-token [act-for-users]`.
+    #[arg(long, env = "GOCHAT_SERVICE_TOKENS_FILE")]
+    pub service_tokens_file: Option<PathBuf>,
+    /// Services that may call besides those in the file: for who composes several services in one process.
+    #[arg(skip)]
+    pub service_tokens: ServiceTokens,
+}
+
+impl ServerArgs {
+    /// The services that may call: those given in memory and those of the file.
+    /// An unreadable file or a bad line is an error that says which.
+    pub fn tokens(&self) -> anyhow::Result<ServiceTokens> {
+        match self.service_tokens_file.as_deref().filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => Ok(self.service_tokens.clone().and(ServiceTokens::load(path)?)),
+            None => Ok(self.service_tokens.clone()),
+        }
+    }
+}
+
+/// A duration as people write it (`500ms`, `5s`, `1m 30s`): a clap value parser.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 5s or 2m"))
+}
+
+fn at_least_one(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        server: ServerArgs,
+    }
+
+    #[test]
+    fn defaults_are_those_documented() {
+        let args = Flags::try_parse_from(["x"]).unwrap().server;
+        assert_eq!(args.connections.drain_delay, Duration::ZERO);
+        assert_eq!(args.connections.drain_timeout, Duration::from_secs(25));
+        assert_eq!(args.request_timeout, Duration::from_secs(10));
+        assert_eq!(args.max_message, 64 * 1024);
+        assert!(args.reflection);
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_what_to_write() {
+        let error = Flags::try_parse_from(["x", "--drain-delay", "5"]).err().unwrap().to_string();
+        assert!(error.contains("--drain-delay") && error.contains("write it like"), "{error}");
+        assert!(Flags::try_parse_from(["x", "--max-streams", "0"]).is_err());
+        assert!(Flags::try_parse_from(["x", "--reflection", "maybe"]).is_err());
+    }
+
+    #[test]
+    fn tokens_come_from_memory_and_file() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "media {}", "ab".repeat(32)).unwrap();
+        let mut args = Flags::try_parse_from(["x"]).unwrap().server;
+        args.service_tokens = ServiceTokens::none().with("gateway", "secret", true);
+        assert_eq!(args.tokens().unwrap().len(), 1);
+        args.service_tokens_file = Some(file.path().to_owned());
+        assert_eq!(args.tokens().unwrap().len(), 2);
+        args.service_tokens_file = Some("/nowhere/tokens".into());
+        assert!(format!("{:#}", args.tokens().unwrap_err()).contains("/nowhere/tokens"));
+    }
+}

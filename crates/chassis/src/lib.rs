@@ -1,0 +1,34 @@
+//! What every GoChat process needs, without a word of the domain: configuration, telemetry,
+//! servers, callers, and an orderly end.
+//!
+//! A service's `main` is `gochat_chassis::run("account", gochat_account::serve)`; its `serve` builds a
+//! [`Gate`] and a [`Server`] and lets that serve the [`Listeners`] until the [`Shutdown`].
+
+mod admin;
+pub mod args;
+pub mod caller;
+pub mod channel;
+mod connection;
+mod drain;
+mod edge;
+mod health;
+pub mod http;
+mod limits;
+pub mod metrics;
+mod observe;
+pub mod process;
+pub mod readiness;
+pub mod request;
+pub mod server;
+pub mod shutdown;
+pub mod status;
+pub mod telemetry;
+
+pub use args::{ConnectionArgs, ServerArgs};
+pub use caller::{Caller, Gate, ServiceTokens, Unavailable};
+pub use channel::channel;
+pub use process::{Config, Listeners, run};
+pub use readiness::Readiness;
+pub use server::Server;
+pub use shutdown::Shutdown;
+pub use telemetry::TelemetryArgs;

@@ -1,0 +1,144 @@
+//! What a request carries along its way through the processes: its id, and its trace.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::{
+    global,
+    propagation::{Extractor, Injector},
+};
+use tonic::{Request, Status, metadata::MetadataMap};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The header that carries a request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const TRACE: &str = "traceparent";
+const MAX_ID: usize = 64;
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// What a request is called in logs and answers: 1 to 64 of `A-Z a-z 0-9 - _ .`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The id that the caller gave, or a new one if it gave none that can be used.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_id(id));
+        match given {
+            Some(id) => Self(id.into()),
+            None => Self(format!("{:032x}", rand::random::<u128>()).into()),
+        }
+    }
+
+    /// The id of the request being answered, inside [`RequestId::scope`].
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Runs `answering` as the answer to the request of this id.
+    pub fn scope<F: Future>(self, answering: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, answering)
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id as the value of a header.
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Makes `span` a part of the caller's trace, if the headers name one (W3C Trace Context).
+/// Must come before the span is entered.
+pub fn join_trace(span: &Span, headers: &HeaderMap) {
+    if headers.contains_key(TRACE) {
+        let caller = global::get_text_map_propagator(|propagator| propagator.extract(&Read(headers)));
+        // Fails where no traces are exported.
+        let _ = span.set_parent(caller);
+    }
+}
+
+/// Hands id and trace of the request being answered on to a call made for it: an interceptor for clients,
+/// as in `RoomServiceClient::with_interceptor(channel, request::carry)`.
+#[allow(clippy::result_large_err, reason = "the signature is tonic's")]
+pub fn carry(mut call: Request<()>) -> Result<Request<()>, Status> {
+    if let Some(id) = RequestId::current() {
+        let mut headers = std::mem::take(call.metadata_mut()).into_headers();
+        headers.insert(REQUEST_ID, id.header());
+        *call.metadata_mut() = MetadataMap::from_headers(headers);
+    }
+    let here = Span::current().context();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&here, &mut Write(call.metadata_mut()));
+    });
+    Ok(call)
+}
+
+struct Read<'a>(&'a HeaderMap);
+
+impl Extractor for Read<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct Write<'a>(&'a mut MetadataMap);
+
+impl Injector for Write<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(key), Ok(value)) =
+            (tonic::metadata::MetadataKey::from_bytes(key.as_bytes()), value.parse())
+        {
+            self.0.insert(key, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(id: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(id))])
+    }
+
+    #[test]
+    fn a_callers_id_is_kept_if_it_can_be_printed() {
+        assert_eq!(RequestId::of(&headers("a-1_b.C")).as_str(), "a-1_b.C");
+        for bad in ["", "two words", "line\tfeed", "x=1"] {
+            assert_eq!(RequestId::of(&headers(bad)).as_str().len(), 32, "{bad:?}");
+        }
+        assert_ne!(RequestId::of(&HeaderMap::new()), RequestId::of(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn calls_made_for_a_request_carry_its_id() {
+        let id = RequestId::of(&headers("order-66"));
+        let call = id.scope(async { carry(Request::new(())).unwrap() }).await;
+        assert_eq!(call.metadata().get("x-request-id").unwrap(), "order-66");
+        assert!(carry(Request::new(())).unwrap().metadata().get("x-request-id").is_none());
+    }
+}

@@ -1,0 +1,9 @@
+//! A server as its callers, its probes and its operator meet it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod calls;
+mod http;
+mod life;
+mod probe;
+mod world;
