@@ -1,0 +1,148 @@
+//! `AccountService`: each RPC reads its request, calls the store, answers.
+
+use std::time::Duration;
+
+use gochat_chassis::Caller;
+use gochat_domain::{RoomId, Uid};
+use gochat_proto::{
+    account::{
+        GetMediaTokenRequest, GetMediaTokenResponse, HeartbeatRequest, HeartbeatResponse, LoginRequest,
+        LoginResponse, LogoutRequest, LogoutResponse, account_service_server::AccountService,
+    },
+    model::Refusal,
+    parse::{at_most, field},
+    status::{invalid, refuse},
+};
+use gochat_store::{Login, Presence, Store};
+use tonic::{Request, Response, Status, async_trait};
+
+/// The longest that a media token lives.
+const MEDIA_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
+const AVATAR_BYTES: usize = 1_024;
+const EXTERNAL_ID_BYTES: usize = 128;
+
+/// The service.
+pub(crate) struct Accounts {
+    store: Store,
+}
+
+impl Accounts {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    fn heartbeat_interval_ms(&self) -> u32 {
+        self.store.args().heartbeat().as_millis() as u32
+    }
+}
+
+#[async_trait]
+impl AccountService for Accounts {
+    async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        let login = read_login(&request)?;
+        let logged_in = self.store.login(&login).await?;
+        Ok(Response::new(LoginResponse {
+            uid: logged_in.uid.get(),
+            nick_name: login.nick_name.as_str().to_owned(),
+            avatar: login.avatar,
+            token: logged_in.token,
+            heartbeat_interval_ms: self.heartbeat_interval_ms(),
+        }))
+    }
+
+    async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
+        self.store.logout(caller(&request)?).await?;
+        Ok(Response::new(LogoutResponse {}))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatResponse>, Status> {
+        let (caller, room) = (caller(&request)?, room_or_none(&request.get_ref().room_id)?);
+        let Presence { stay } = self.store.heartbeat(caller, room).await?;
+        Ok(Response::new(HeartbeatResponse {
+            interval_ms: self.heartbeat_interval_ms(),
+            room_id: stay.as_ref().map(|stay| stay.room.to_string()).unwrap_or_default(),
+            roster_revision: stay.as_ref().map_or(0, |stay| stay.roster_revision),
+            place: stay.map(|stay| stay.place.into()),
+        }))
+    }
+
+    /// The token is an opaque one of ours: it is what deployments without a media
+    /// provider hand to clients that insist on having one.
+    async fn get_media_token(
+        &self,
+        request: Request<GetMediaTokenRequest>,
+    ) -> Result<Response<GetMediaTokenResponse>, Status> {
+        caller(&request)?;
+        let asked = request.into_inner();
+        room_or_none(&asked.room_id)?;
+        let lifetime = media_token_lifetime(asked.ttl_ms)?;
+        let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        let expires_at = (self.store.now().await? + lifetime).0;
+        Ok(Response::new(GetMediaTokenResponse { token, expires_at }))
+    }
+}
+
+fn caller<T>(request: &Request<T>) -> Result<Uid, Status> {
+    field("uid", &Caller::of(request).require_subject()?)
+}
+
+/// Only a service names somebody by an id of its own.
+fn read_login(request: &Request<LoginRequest>) -> Result<Login, Status> {
+    let asked = request.get_ref();
+    let external = match (Caller::of(request), asked.external_id.as_str()) {
+        (_, "") => None,
+        (Caller::Service { name, .. }, id) => {
+            Some((name.to_string(), at_most("external_id", id, EXTERNAL_ID_BYTES)?))
+        }
+        _ => return Err(refuse(Refusal::NotPermitted, "external_id is for services")),
+    };
+    Ok(Login {
+        nick_name: field("nick_name", asked.nick_name.as_str())?,
+        avatar: at_most("avatar", &asked.avatar, AVATAR_BYTES)?,
+        external,
+    })
+}
+
+fn room_or_none(room_id: &str) -> Result<Option<RoomId>, Status> {
+    if room_id.is_empty() { Ok(None) } else { field("room_id", room_id).map(Some) }
+}
+
+fn media_token_lifetime(ttl_ms: i64) -> Result<Duration, Status> {
+    match u64::try_from(ttl_ms) {
+        Ok(0) => Ok(MEDIA_TOKEN),
+        Ok(ms) => Ok(Duration::from_millis(ms).min(MEDIA_TOKEN)),
+        Err(_) => Err(invalid("ttl_ms", "must not be negative")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_token_lives_a_day_at_the_longest() {
+        assert_eq!(media_token_lifetime(0).unwrap(), MEDIA_TOKEN);
+        assert_eq!(media_token_lifetime(1_000).unwrap(), Duration::from_secs(1));
+        assert_eq!(media_token_lifetime(i64::MAX).unwrap(), MEDIA_TOKEN);
+        assert!(media_token_lifetime(-1).is_err());
+    }
+
+    #[test]
+    fn only_a_service_may_name_somebody_by_its_own_id() {
+        let asked = |external_id: &str| {
+            Request::new(LoginRequest {
+                nick_name: "ann".to_owned(),
+                external_id: external_id.to_owned(),
+                ..LoginRequest::default()
+            })
+        };
+        assert!(read_login(&asked("")).unwrap().external.is_none());
+        assert_eq!(read_login(&asked("7")).unwrap_err().code(), tonic::Code::PermissionDenied);
+        let mut service = asked("7");
+        service.extensions_mut().insert(Caller::Service { name: "web".into(), on_behalf_of: None });
+        assert_eq!(read_login(&service).unwrap().external, Some(("web".to_owned(), "7".to_owned())));
+    }
+}
