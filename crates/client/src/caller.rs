@@ -1,0 +1,240 @@
+//! Who calls, over which connections: what every request carries, and when it is made again.
+
+use std::time::Duration;
+
+use gochat_proto::{
+    account::account_service_client::AccountServiceClient,
+    notifier::notifier_service_client::NotifierServiceClient, room::room_service_client::RoomServiceClient,
+    stage::stage_service_client::StageServiceClient,
+};
+use tonic::{
+    Request, Response, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+
+use crate::{Backoff, Endpoints, Error, endpoints};
+
+/// How long one try of a call may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The connections, and in whose name they are used. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) account: AccountServiceClient<Channel>,
+    pub(crate) room: RoomServiceClient<Channel>,
+    pub(crate) stage: StageServiceClient<Channel>,
+    pub(crate) notifier: NotifierServiceClient<Channel>,
+    pub(crate) retries: Backoff,
+    /// Marked as sensitive, so it is never printed.
+    bearer: Option<MetadataValue<Ascii>>,
+    on_behalf_of: Option<u32>,
+}
+
+impl Caller {
+    pub(crate) fn anonymous(endpoints: &Endpoints) -> Result<Self, Error> {
+        Ok(Self {
+            account: AccountServiceClient::new(endpoints::channel(&endpoints.account)?),
+            room: RoomServiceClient::new(endpoints::channel(&endpoints.room)?),
+            stage: StageServiceClient::new(endpoints::channel(&endpoints.stage)?),
+            notifier: NotifierServiceClient::new(endpoints::channel(&endpoints.notifier)?),
+            retries: Backoff::CALLS,
+            bearer: None,
+            on_behalf_of: None,
+        })
+    }
+
+    /// The same connections, used by whom the token belongs to.
+    pub(crate) fn with_token(&self, token: &str) -> Result<Self, Error> {
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| Error::Token)?;
+        bearer.set_sensitive(true);
+        Ok(Self { bearer: Some(bearer), on_behalf_of: None, ..self.clone() })
+    }
+
+    /// The same service, acting for a user.
+    pub(crate) fn acting_for(&self, uid: u32) -> Self {
+        Self { on_behalf_of: Some(uid), ..self.clone() }
+    }
+
+    /// A request in this caller's name, without a deadline.
+    pub(crate) fn open_ended<Q>(&self, question: Q) -> Request<Q> {
+        let mut request = Request::new(question);
+        let metadata = request.metadata_mut();
+        if let Some(bearer) = &self.bearer {
+            metadata.insert("authorization", bearer.clone());
+        }
+        if let Some(uid) = self.on_behalf_of {
+            metadata.insert("gochat-on-behalf-of", uid.into());
+        }
+        request
+    }
+
+    /// Asks once.
+    pub(crate) async fn once<Q, A, F>(
+        &self,
+        question: Q,
+        within: Option<Duration>,
+        ask: impl Fn(Request<Q>) -> F,
+    ) -> Result<A, Error>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let mut request = self.open_ended(question);
+        request.set_timeout(within.unwrap_or(DEADLINE));
+        Ok(ask(request).await?.into_inner())
+    }
+
+    /// Asks, and asks the very same again where no answer came. Only for questions
+    /// that change nothing, or that carry a request id.
+    pub(crate) async fn repeat<Q: Clone, A, F>(
+        &self,
+        question: Q,
+        ask: impl Fn(Request<Q>) -> F,
+    ) -> Result<A, Error>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let mut failed = 0;
+        loop {
+            let error = match self.once(question.clone(), None, &ask).await {
+                Err(error) if error.is_transient() => error,
+                settled => return settled,
+            };
+            let Some(delay) = self.retries.delay(failed, rand::random()) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, ?delay, failed, "no answer, asking again");
+            failed += 1;
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+/// An RPC by one of the two ways of asking: `call!(caller, repeat stage.set_mic(request))`,
+/// or `call!(caller, once account.login(request), within None)`.
+macro_rules! call {
+    ($caller:expr, repeat $service:ident.$rpc:ident($question:expr)) => {
+        $caller.repeat($question, |request| {
+            let mut service = $caller.$service.clone();
+            async move { service.$rpc(request).await }
+        })
+    };
+    ($caller:expr, once $service:ident.$rpc:ident($question:expr), within $within:expr) => {
+        $caller.once($question, $within, |request| {
+            let mut service = $caller.$service.clone();
+            async move { service.$rpc(request).await }
+        })
+    };
+}
+pub(crate) use call;
+
+/// What makes a mutation safe to send again: 128 random bits.
+pub(crate) fn request_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use gochat_proto::{
+        account::LoginRequest,
+        model::{Place, Refusal},
+        stage::{RaiseHandRequest, RaiseHandResponse},
+    };
+
+    use super::*;
+    use crate::stand_in::StandIn;
+
+    const ROOM: &str = "100000001";
+
+    fn raised() -> RaiseHandResponse {
+        RaiseHandResponse { place: Some(Place { revision: 4, tag: 9 }) }
+    }
+
+    #[tokio::test]
+    async fn a_mutation_without_an_answer_is_sent_again_as_it_was() {
+        let mut server = StandIn::start().await;
+        let session = server.session().await;
+        let (place, asked) = tokio::join!(session.raise_hand(ROOM), async {
+            let mut asked = Vec::new();
+            for _ in 0..2 {
+                let visit = server.visit().await;
+                assert_eq!(visit.metadata.get("authorization").unwrap(), "Bearer t");
+                asked.push(visit.question::<RaiseHandRequest>());
+                visit.refuse(Refusal::Unavailable);
+            }
+            asked.push(server.host(raised()).await);
+            asked
+        });
+        assert_eq!(place, Ok(Place { revision: 4, tag: 9 }));
+        assert_eq!((asked[0].room_id.as_str(), asked[0].request_id.len()), (ROOM, 32));
+        assert!(asked.iter().all(|request| *request == asked[0]), "{asked:?}");
+        let (_, other) = tokio::join!(session.raise_hand(ROOM), server.host::<RaiseHandRequest>(raised()));
+        assert_ne!(other.request_id, asked[0].request_id, "another call is another request");
+    }
+
+    #[tokio::test]
+    async fn repetitions_are_bounded() {
+        let mut server = StandIn::start().await;
+        let session = server.session().await;
+        let (place, ids) = tokio::join!(session.raise_hand(ROOM), async {
+            let mut ids = BTreeSet::new();
+            for _ in 0..=Backoff::CALLS.limit {
+                let visit = server.visit().await;
+                ids.insert(visit.question::<RaiseHandRequest>().request_id);
+                visit.refuse(Refusal::Unavailable);
+            }
+            ids
+        });
+        assert!(matches!(place, Err(Error::Unavailable { .. })), "{place:?}");
+        assert_eq!(ids.len(), 1);
+        assert!(server.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final_and_a_login_is_asked_for_once() {
+        let mut server = StandIn::start().await;
+        let session = server.session().await;
+        let (place, ()) =
+            tokio::join!(session.raise_hand(ROOM), async { server.visit().await.refuse(Refusal::Conflict) });
+        assert_eq!(place.unwrap_err().refusal(), Some(Refusal::Conflict));
+        let client = server.client.clone();
+        let (login, ()) = tokio::join!(client.login("ada", ""), async {
+            server.visit().await.refuse(Refusal::Unavailable)
+        });
+        assert_eq!(login.unwrap_err().refusal(), Some(Refusal::Unavailable));
+        assert!(server.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn a_service_says_for_whom_it_acts() {
+        let mut server = StandIn::start().await;
+        let service = server.client.as_service("key").unwrap();
+        let acting = service.acting_for(70_000);
+        let (_, ()) = tokio::join!(acting.raise_hand(ROOM), async {
+            let visit = server.visit().await;
+            assert_eq!(visit.rpc, "raise_hand");
+            assert_eq!(visit.metadata.get("authorization").unwrap(), "Bearer key");
+            assert_eq!(visit.metadata.get("gochat-on-behalf-of").unwrap(), "70000");
+            visit.answer(raised());
+        });
+        let (_, ()) = tokio::join!(service.login("ada", "", "crm/7"), async {
+            let visit = server.visit().await;
+            assert_eq!(visit.metadata.get("gochat-on-behalf-of"), None);
+            assert_eq!(visit.question::<LoginRequest>().external_id, "crm/7");
+            visit.refuse(Refusal::NickNameInUse);
+        });
+    }
+
+    #[tokio::test]
+    async fn a_mutation_that_says_no_place_is_malformed() {
+        let mut server = StandIn::start().await;
+        let session = server.session().await;
+        let (place, _) = tokio::join!(
+            session.raise_hand(ROOM),
+            server.host::<RaiseHandRequest>(RaiseHandResponse { place: None })
+        );
+        assert!(matches!(place, Err(Error::Malformed(_))), "{place:?}");
+    }
+}
