@@ -1,0 +1,70 @@
+# One command for each thing that people do here; `make` alone lists them.
+# What a machine lacks is installed by its own package manager.
+
+SHELL  := /bin/sh
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PYTHON := $(TARGET)/python
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench redis cc
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: redis cc ## Build all five services and run them on this machine
+	@echo '== build (the first time takes a few minutes)'
+	@cargo build --release -p gochat-suite
+	@exec $(TARGET)/release/gochat
+
+demo: redis cc ## Let a host and two listeners meet on what `make run` started
+	@echo '== build'
+	@cargo build --release -p gochat-suite
+	@exec $(TARGET)/release/gochat demo
+
+test: redis cc $(PYTHON)/ready ## Run every test
+	@echo '== build'
+	@cargo build --workspace --all-targets
+	@echo '== tests'
+	@cargo test --workspace
+	@echo '== a client by reflection alone'
+	@$(PYTHON)/bin/python tests/python/stranger.py --gochat $(TARGET)/debug/gochat
+
+check: cc ## Check format, lints and the laws of the house
+	@echo '== format'
+	@cargo fmt --all --check
+	@echo '== lints'
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@echo '== laws'
+	@cargo test --quiet --workspace --test boundaries
+
+bench: redis cc ## Measure, and write target/bench.json
+	@echo '== load'
+	@cargo run --release -p gochat-tests --bin load
+
+# $(call install,what,for apt-get,for dnf,for apk,for brew)
+define install
+echo '== install $(1)'; \
+if command -v apt-get; then $(SUDO) apt-get -qq update; \
+  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install $(2); \
+elif command -v dnf; then $(SUDO) dnf -q -y install $(3); \
+elif command -v apk; then $(SUDO) apk add -q $(4); \
+elif command -v brew; then brew install -q $(5); \
+else false; fi >/dev/null || { echo 'please install $(1), then try again' >&2; exit 1; }
+endef
+
+redis:
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
+	$(call install,redis-server or valkey-server,redis-server,redis || $(SUDO) dnf -q -y install valkey,redis,redis); }
+
+cc:
+	@command -v cc >/dev/null || { \
+	$(call install,a C compiler,gcc libc6-dev,gcc,build-base,gcc); }
+
+$(PYTHON)/ready: tests/python/requirements.txt
+	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	$(call install,python3 (3.10 or newer) with venv and pip,python3-venv,python3,python3,python3); }
+	@echo '== packages for the Python client'
+	@python3 -m venv $(PYTHON)
+	@$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
