@@ -61,7 +61,6 @@ impl Store {
     /// deadline, so that any number may do it at once. Says whether anything was done.
     pub async fn expire(&self, entry: DueEntry) -> Result<bool> {
         let DueEntry { room, due, deadline } = entry;
-        let before = gochat_domain::Place::default();
         let committed = match due {
             Due::Lease(uid, entry) => {
                 self.transact(room, &Expire { uid, entry, deadline }, None, |_, change| change.is_nothing())
@@ -73,7 +72,7 @@ impl Store {
             }
         };
         match committed {
-            Ok(committed) => Ok(!committed.reply && committed.place != before),
+            Ok(nothing) => Ok(!nothing.reply),
             // Renewed, or done by another, since it was seen.
             Err(Error::Conflict) => Ok(false),
             Err(Error::Refused(Refusal::RoomNotFound)) => self.drop_due(entry).await,

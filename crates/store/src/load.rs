@@ -31,7 +31,7 @@ pub(crate) enum Guard {
     Due(String, i64),
 }
 
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 7] = [
     field::HEAD,
     field::REV,
     field::TAG,
@@ -39,7 +39,6 @@ const FIXED: [&str; 8] = [
     field::MEMBERS,
     field::SPEAKERS,
     field::STAGE_REV,
-    field::HOST,
 ];
 const BY_PERSON: [&str; 3] = [field::MEMBER, field::BAN, field::INVITATION];
 
@@ -127,7 +126,7 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     /// The fields that [`Fixed::read`] expects, in order.
-    pub(crate) const FIELDS: [&str; 8] = FIXED;
+    pub(crate) const FIELDS: [&str; 7] = FIXED;
 
     pub(crate) fn read(values: &[Bytes]) -> Result<Self> {
         let number = |at: usize| number(values[at].as_deref());

@@ -1,0 +1,40 @@
+//! A suite for one test alone, and how long anything in it may take.
+
+use std::{future::Future, time::Duration};
+
+use gochat_chassis::Shutdown;
+use gochat_client::Client;
+use gochat_store::StoreArgs;
+use gochat_suite::{Running, SuiteConfig, start};
+
+const AT_MOST: Duration = Duration::from_secs(10);
+
+/// A suite on free ports with a Redis of its own; it ends when it is dropped.
+pub(crate) struct World {
+    suite: Running,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A suite with some of the store's knobs turned.
+    pub(crate) async fn with(change: impl Fn(&mut StoreArgs)) -> Self {
+        let config = SuiteConfig::for_tests().unwrap().with_store(change);
+        Self { suite: start(config, Shutdown::new()).await.unwrap() }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(&self.suite.endpoints()).unwrap()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/chat_room/{path}", self.suite.gateway_url())
+    }
+}
+
+/// What comes within 10 s; fails with `what` otherwise.
+pub(crate) async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    tokio::time::timeout(AT_MOST, coming).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
