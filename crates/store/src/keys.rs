@@ -21,7 +21,7 @@
 //! | `gochat:created:{ms}` | string | a room's reserved create time | 60 s |
 //! | `gochat:revoked` | channel | digests of sessions that ended | – |
 //!
-//! Commands sent to Redis, tested in `tests/commands.rs`; what comes with a room that is
+//! Commands sent to Redis, tested in `tests/store/commands.rs`; what comes with a room that is
 //! left behind is in brackets:
 //!
 //! | | |

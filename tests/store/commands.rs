@@ -1,0 +1,70 @@
+//! What each command costs in Redis: the table in `keys.rs`, counted.
+
+use std::{future::Future, time::Duration};
+
+use futures::StreamExt;
+use gochat_domain::{ClientId, rules::RaiseHand};
+use redis::AsyncCommands;
+
+use crate::{
+    checker::check,
+    world::{World, login},
+};
+
+impl World {
+    /// How many commands reach Redis while something is done; those that scripts call and
+    /// the connection's own PINGs apart.
+    async fn cost<T>(&self, of: impl Future<Output = T>) -> (usize, T) {
+        let client = redis::Client::open(self.redis.url()).unwrap();
+        let monitor = client.get_async_monitor().await.unwrap();
+        let mut lines = monitor.into_on_message::<String>();
+        let done = of.await;
+        let _: Option<String> = self.raw.clone().get("the end").await.unwrap();
+        let mut seen = Vec::new();
+        loop {
+            let line = tokio::time::timeout(Duration::from_secs(10), lines.next()).await.unwrap().unwrap();
+            if line.contains("the end") {
+                return (seen.len(), done);
+            }
+            if !line.contains(" lua] ") && !line.to_uppercase().contains("\"PING\"") {
+                seen.push(line);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_command_costs_what_the_table_says() {
+    let world = World::start().await;
+    let store = &world.store;
+    // The first of each loads its script.
+    let warm = world.user("warm").await;
+    let room = world.room(warm, 0, 0).await;
+    let other = world.user("other").await;
+    world.join(other, room).await;
+    store.transact(room, &RaiseHand { caller: other }, None, |_, _| ()).await.unwrap();
+    store.heartbeat(other, None).await.unwrap();
+    store.logout(other).await.unwrap();
+
+    let (cost, logged_in) = world.cost(store.login(&login("ann"))).await;
+    assert_eq!(cost, 3, "log in");
+    let ann = logged_in.unwrap().uid;
+    let client = ClientId::default;
+    let external = gochat_store::Login { external: Some(("web".to_owned(), "7".to_owned())), ..login("ben") };
+    let (cost, logged_in) = world.cost(store.login(&external)).await;
+    assert_eq!(cost, 4, "log in with an id of a service's own");
+    let ben = logged_in.unwrap().uid;
+    assert_eq!(world.cost(store.heartbeat(ann, None)).await.0, 2, "heartbeat");
+    assert_eq!(world.cost(store.join(ann, room, client(), None)).await.0, 4, "join");
+    assert_eq!(world.cost(store.heartbeat(ann, Some(room))).await.0, 3, "heartbeat in a room");
+    let raise = RaiseHand { caller: ann };
+    assert_eq!(world.cost(store.transact(room, &raise, None, |_, _| ())).await.0, 2, "a mutation");
+    assert_eq!(world.cost(store.leave(ann, room, None)).await.0, 3, "leave");
+    let (cost, created) = world.cost(store.create(ben, client(), world.new_room(0, 0), None)).await;
+    assert_eq!(cost, 5, "create");
+    created.unwrap();
+    assert_eq!(world.cost(store.join(ben, room, client(), None)).await.0, 6, "join, leaving a room behind");
+    assert_eq!(world.cost(store.logout(ben)).await.0, 8, "log out of a room");
+    assert_eq!(world.cost(store.logout(ann)).await.0, 5, "log out");
+    check(store, &world.raw).await;
+}

@@ -1,0 +1,10 @@
+//! The store on a real Redis: what a command costs, who wins a race, and that a commit is
+//! whole or not at all.
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+mod atomic;
+mod checker;
+mod commands;
+mod lost;
+mod races;
+mod world;
