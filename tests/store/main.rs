@@ -5,6 +5,7 @@
 mod atomic;
 mod checker;
 mod commands;
+mod follow;
 mod lost;
 mod races;
 mod world;
