@@ -1,0 +1,71 @@
+//! The command line: a run of every scenario or, in a child process, one of the servers measured.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::{commit, fanout, report::Report, serve, server::Server};
+
+/// Measures commits and fan-out, each next to a bare handler.
+#[derive(Parser)]
+struct Cli {
+    /// How long each figure is measured, in seconds; a fifth of that before it warms up.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=20))]
+    seconds: u64,
+    /// Where the figures go as JSON; by default bench.json in cargo's target directory.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(subcommand)]
+    child: Option<Child>,
+}
+
+#[derive(Subcommand)]
+enum Child {
+    #[command(name = "serve-suite", hide = true)]
+    Suite,
+    #[command(name = "serve-bare", hide = true)]
+    Bare,
+    #[command(name = "serve-bare-fanout", hide = true)]
+    BareFanout,
+}
+
+/// Does what the command line says.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.child {
+        Some(Child::Suite) => serve::suite().await,
+        Some(Child::Bare) => serve::bare().await,
+        Some(Child::BareFanout) => serve::bare_fanout().await,
+        None => bench(Duration::from_secs(cli.seconds), cli.out).await,
+    }
+}
+
+async fn bench(length: Duration, out: Option<PathBuf>) -> anyhow::Result<()> {
+    let out = out.map_or_else(beside_the_binary, Ok)?;
+    let mut report = Report::new(length)?;
+    for name in ["suite", "bare"] {
+        let server = Server::start(&format!("serve-{name}")).await?;
+        let measured = commit::run(&server, length).await.with_context(|| format!("commit, {name}"))?;
+        report.add("commit", name, commit::IN_FLIGHT, measured);
+        server.stop().await?;
+    }
+    for (name, command) in [("suite", "serve-suite"), ("bare", "serve-bare-fanout")] {
+        let server = Server::start(command).await?;
+        for (in_flight, measured) in
+            fanout::run(&server, length).await.with_context(|| format!("fanout, {name}"))?
+        {
+            report.add("fanout", name, in_flight, measured);
+        }
+        server.stop().await?;
+    }
+    report.show()?;
+    report.write(&out)
+}
+
+/// `bench.json` in the target directory that this binary was built in.
+fn beside_the_binary() -> anyhow::Result<PathBuf> {
+    let binary = std::env::current_exe().context("cannot tell where this binary is")?;
+    let target = binary.ancestors().nth(2).context("this binary is not in a target directory")?;
+    Ok(target.join("bench.json"))
+}

@@ -1,0 +1,16 @@
+//! The load generator: what a commit and a fan-out cost, next to servers that do no more than they must.
+
+mod bare;
+mod cast;
+mod cli;
+mod commit;
+mod fanout;
+mod measure;
+mod report;
+mod serve;
+mod server;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    cli::run().await
+}
