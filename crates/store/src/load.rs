@@ -31,15 +31,8 @@ pub(crate) enum Guard {
     Due(String, i64),
 }
 
-const FIXED: [&str; 7] = [
-    field::HEAD,
-    field::REV,
-    field::TAG,
-    field::TIME,
-    field::MEMBERS,
-    field::SPEAKERS,
-    field::STAGE_REV,
-];
+const FIXED: [&str; 7] =
+    [field::HEAD, field::REV, field::TAG, field::TIME, field::MEMBERS, field::SPEAKERS, field::STAGE_REV];
 const BY_PERSON: [&str; 3] = [field::MEMBER, field::BAN, field::INVITATION];
 
 impl Store {
