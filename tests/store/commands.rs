@@ -64,7 +64,13 @@ async fn each_command_costs_what_the_table_says() {
     assert_eq!(cost, 5, "create");
     created.unwrap();
     assert_eq!(world.cost(store.join(ben, room, client(), None)).await.0, 6, "join, leaving a room behind");
+    let (cost, created) = world.cost(store.create(ben, client(), world.new_room(0, 0), None)).await;
+    assert_eq!(cost, 7, "create, leaving a room behind");
+    created.unwrap();
     assert_eq!(world.cost(store.logout(ben)).await.0, 8, "log out of a room");
+    let nearly_over: bool = world.raw.clone().pexpire(gochat_store::keys::user(ann), 50_000).await.unwrap();
+    assert!(nearly_over);
+    assert_eq!(world.cost(store.heartbeat(ann, None)).await.0, 5, "heartbeat that renews the session");
     assert_eq!(world.cost(store.logout(ann)).await.0, 5, "log out");
     check(store, &world.raw).await;
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use gochat_domain::{Millis, rules::Due};
-use gochat_store::{Store, StoreArgs, Sweep};
+use gochat_store::{Error, Store, StoreArgs, Sweep};
 use tokio::time::{MissedTickBehavior, interval};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -44,7 +44,10 @@ async fn expire(store: &Store, sweep: Sweep, evict: bool) {
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!(room = %entry.room, %error, "expiry failed");
-                return;
+                // One that can't be done must not hold up those behind it.
+                if matches!(error, Error::Unavailable(_)) {
+                    return;
+                }
             }
         }
     }
