@@ -28,6 +28,11 @@ impl Digest {
         Self(Sha256::digest(text.as_ref()).into())
     }
 
+    /// Its first eight bytes as a number.
+    pub(crate) fn number(self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
     /// Reads what `Display` wrote.
     pub fn parse(hex: &str) -> Option<Self> {
         if hex.len() != 64 || !hex.is_ascii() {
@@ -228,9 +233,7 @@ impl Store {
     async fn external_uid(&self, service: &str, id: &str) -> Result<Uid> {
         let key = keys::external(&Digest::of(format!("{service}\0{id}")).to_string());
         let fresh = random_uid()?;
-        let mut take = cmd("SET");
-        take.arg(&key).arg(fresh.get()).arg("NX").arg("GET").arg("PX").arg(EXTERNAL_MS);
-        match self.redis.command::<Option<u32>>(&take).await? {
+        match self.claim(&key, fresh, EXTERNAL_MS).await? {
             None => Ok(fresh),
             Some(uid) => {
                 self.redis.command::<()>(cmd("PEXPIRE").arg(&key).arg(EXTERNAL_MS)).await?;
@@ -240,15 +243,20 @@ impl Store {
     }
 
     async fn take_nick(&self, key: &str, uid: Uid) -> Result<()> {
-        let mut take = cmd("SET");
-        take.arg(key).arg(uid.get()).arg("NX").arg("GET").arg("PX").arg(self.session_ms());
-        match self.redis.command::<Option<u32>>(&take).await? {
+        match self.claim(key, uid, self.session_ms()).await? {
             None => Ok(()),
             Some(holder) if holder == uid.get() => {
                 self.redis.command(cmd("PEXPIRE").arg(key).arg(self.session_ms())).await
             }
             Some(_) => Err(Refusal::NickNameInUse.into()),
         }
+    }
+
+    /// Writes a user under a key that is free; else whoever has it.
+    async fn claim(&self, key: &str, uid: Uid, ms: u64) -> Result<Option<u32>> {
+        let mut claim = cmd("SET");
+        claim.arg(key).arg(uid.get()).arg("NX").arg("GET").arg("PX").arg(ms);
+        self.redis.command(&claim).await
     }
 
     async fn release_nick(&self, key: &str, uid: Uid) -> Result<()> {

@@ -198,10 +198,7 @@ impl Store {
 fn room_number(request: Option<&Request>, attempt: u64) -> RoomId {
     let number = match request {
         None => rand::random(),
-        Some(Request { caller, id, .. }) => {
-            let digest = Digest::of(format!("{caller}\0{id}\0{attempt}")).0;
-            digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
-        }
+        Some(Request { caller, id, .. }) => Digest::of(format!("{caller}\0{id}\0{attempt}")).number(),
     };
     RoomId::from_number(number)
 }

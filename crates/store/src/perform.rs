@@ -15,9 +15,7 @@ impl Request {
     pub fn of<M: Message + Name>(caller: Uid, id: &str, message: &M) -> Result<Option<Self>, Status> {
         let Some(id) = parse::request_id(id)? else { return Ok(None) };
         let asked = [M::full_name().as_bytes(), &message.encode_to_vec()].concat();
-        let digest =
-            Digest::of(asked).0.iter().take(8).fold(0, |digest, byte| digest << 8 | u64::from(*byte));
-        Ok(Some(Self { caller, id: id.to_owned(), digest }))
+        Ok(Some(Self { caller, id: id.to_owned(), digest: Digest::of(asked).number() }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gochat_domain::{Head, Invitation, Millis, RoomId, Uid};
+use gochat_domain::{Invitation, Millis, RoomId, Uid};
 use gochat_proto::{model, view::RoomView};
 
 use crate::{
@@ -68,7 +68,7 @@ fn decode(room: RoomId, (time, flat, roster, hands, stage): Answer) -> Result<Op
             _ => {}
         }
     }
-    invitations.retain(|invitation| stands(invitation, &head, time));
+    invitations.retain(|invitation| invitation.stands(&head, Millis(time)));
     invitations.sort_by_key(|invitation| (invitation.sent_at, invitation.target));
     let last = |name: &str| number(fields.get(name.as_bytes()).copied());
     Ok(Some(Snapshot {
@@ -77,10 +77,6 @@ fn decode(room: RoomId, (time, flat, roster, hands, stage): Answer) -> Result<Op
         invitations,
         roster_revision: last(field::ROSTER_REV)?,
     }))
-}
-
-fn stands(invitation: &Invitation, head: &Head, time: i64) -> bool {
-    invitation.stands(head, Millis(time))
 }
 
 /// The kind and the person of a field that belongs to one.
