@@ -8,7 +8,7 @@ use gochat_proto::{model, view::RoomView};
 use crate::{
     Error, Result, Store,
     keys::field,
-    load::{Bytes, Fixed, number},
+    load::{Bytes, Fixed},
     record::{read_invitation, read_member},
 };
 
@@ -17,12 +17,8 @@ use crate::{
 pub struct Snapshot {
     /// The room as everybody may see it.
     pub view: RoomView,
-    /// The last revision that had anything for everybody.
-    pub shown: u64,
     /// Invitations that can still be answered, by who is invited.
     pub invitations: Vec<Invitation>,
-    /// The last revision at which somebody came or went.
-    pub roster_revision: u64,
 }
 
 type Answer = (i64, Vec<Vec<u8>>, Vec<String>, Vec<String>, Vec<String>);
@@ -70,13 +66,7 @@ fn decode(room: RoomId, (time, flat, roster, hands, stage): Answer) -> Result<Op
     }
     invitations.retain(|invitation| invitation.stands(&head, Millis(time)));
     invitations.sort_by_key(|invitation| (invitation.sent_at, invitation.target));
-    let last = |name: &str| number(fields.get(name.as_bytes()).copied());
-    Ok(Some(Snapshot {
-        view,
-        shown: last(field::SHOWN)?,
-        invitations,
-        roster_revision: last(field::ROSTER_REV)?,
-    }))
+    Ok(Some(Snapshot { view, invitations }))
 }
 
 /// The kind and the person of a field that belongs to one.
