@@ -48,9 +48,23 @@ struct Open {
 /// One connection. Reading and writing fail once it is cut.
 pub(crate) struct Connection {
     stream: TcpStream,
+    held: Held,
+}
+
+/// A connection on its way from one runtime to another. Cut meanwhile, it is cut when it arrives.
+pub(crate) struct Detached {
+    stream: std::net::TcpStream,
+    held: Held,
+}
+
+/// What a connection holds besides its socket, and gives back after it: how it is cut, its share in a
+/// count, its place among those open at a time.
+struct Held {
     cut: Abortable<future::Pending<()>>,
     number: u64,
     open: Arc<Mutex<Open>>,
+    // Given back before the place, so that whoever gets the place finds the count right.
+    counted: Option<Arc<()>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -62,7 +76,8 @@ impl Incoming {
         (Self { listener, room, open: open.clone() }, Cutter { open })
     }
 
-    async fn next(&mut self) -> (Connection, SocketAddr) {
+    /// The next connection and its peer.
+    pub(crate) async fn next(&mut self) -> (Connection, SocketAddr) {
         if self.room.available_permits() == 0 {
             tracing::warn!(listen = ?self.listener.local_addr().ok(), "no room for more connections");
         }
@@ -124,7 +139,13 @@ impl Connection {
         let (handle, registration) = AbortHandle::new_pair();
         let number = lock(&open).admit(handle);
         let cut = Abortable::new(future::pending(), registration);
-        Self { stream, cut, number, open, _place: place }
+        Self { stream, held: Held { cut, number, open, counted: None, _place: place } }
+    }
+
+    /// Takes the connection from this runtime. It holds `counted` as long as it is open.
+    pub(crate) fn detach(mut self, counted: Arc<()>) -> io::Result<Detached> {
+        self.held.counted = Some(counted);
+        Ok(Detached { stream: self.stream.into_std()?, held: self.held })
     }
 
     /// Does `io` unless the connection is cut. Costs a glance while it goes on; only one that waits is
@@ -134,11 +155,11 @@ impl Connection {
         cx: &mut Context<'_>,
         io: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.cut.is_aborted() {
+        if self.held.cut.is_aborted() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let done = io(Pin::new(&mut self.stream), cx);
-        if done.is_pending() && self.cut.poll_unpin(cx).is_ready() {
+        if done.is_pending() && self.held.cut.poll_unpin(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         done
@@ -156,7 +177,14 @@ impl Open {
     }
 }
 
-impl Drop for Connection {
+impl Detached {
+    /// Gives the connection to the runtime that this is called on.
+    pub(crate) fn attach(self) -> io::Result<Connection> {
+        Ok(Connection { stream: TcpStream::from_std(self.stream)?, held: self.held })
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         lock(&self.open).handles.remove(&self.number);
     }
@@ -246,5 +274,21 @@ mod tests {
         drop(first);
         incoming.next().await;
         assert!(lock(&incoming.open).handles.is_empty(), "closed connections are forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_its_way_keeps_its_place_and_is_cut_when_it_arrives() {
+        let (mut incoming, cutter, address) = listening(1).await;
+        let _peers = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        let counted = Arc::new(());
+        let detached = incoming.next().await.0.detach(counted.clone()).unwrap();
+        assert!(incoming.next().now_or_never().is_none(), "its place is still taken");
+        drop(cutter);
+        let mut arrived = detached.attach().unwrap();
+        assert_eq!(arrived.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(Arc::strong_count(&counted), 2);
+        drop(arrived);
+        assert_eq!(Arc::strong_count(&counted), 1);
+        incoming.next().await;
     }
 }

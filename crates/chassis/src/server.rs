@@ -1,20 +1,27 @@
 //! A gRPC server: services behind the gate and the limits, with health, reflection, and an orderly end.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, io, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use futures::Stream;
 use http::Request;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{
     body::Body,
+    codegen::StdError,
     server::NamedService,
     service::{Routes, RoutesBuilder},
 };
 use tower::Service;
 
 use crate::{
-    Gate, Listeners, Readiness, ServerArgs, Shutdown, connection::Incoming, drain, edge::Edge,
-    health::Health, limits::Limits, observe::Methods,
+    Gate, Listeners, Readiness, ServerArgs, Shutdown,
+    connection::{Connection, Incoming},
+    cores, drain,
+    edge::Edge,
+    health::Health,
+    limits::Limits,
+    observe::Methods,
 };
 
 /// How often a silent peer is asked whether it is there, and how long it has to answer.
@@ -32,6 +39,7 @@ pub struct Server {
     descriptors: &'static [u8],
     names: Vec<&'static str>,
     routes: RoutesBuilder,
+    cores: usize,
 }
 
 impl Server {
@@ -45,7 +53,7 @@ impl Server {
         descriptors: &'static [u8],
     ) -> Self {
         let (args, routes) = (args.clone(), Routes::builder());
-        Self { name, args, gate, readiness, descriptors, names: Vec::new(), routes }
+        Self { name, args, gate, readiness, descriptors, names: Vec::new(), routes, cores: 0 }
     }
 
     /// Adds a service. The gate decides who may call it.
@@ -57,6 +65,20 @@ impl Server {
     {
         self.names.push(S::NAME);
         self.routes.add_service(service);
+        self
+    }
+
+    /// Serves on that many threads of its own, `gochat-<name>-<n>` with n from 0, instead of the runtime
+    /// that [`Server::serve`] is called on; 0, as without this, is that runtime.
+    ///
+    /// Each thread has a `current_thread` runtime, so that what becomes ready together on a connection is
+    /// written together: this is for servers that send many small messages. A connection stays on the
+    /// thread that had the fewest when it came. A service answers on its connection's thread, which
+    /// [`core()`](crate::core()) tells, and what it spawns lives there until all threads end together, after the last
+    /// call. A call that blocks its thread holds up all that is served there.
+    /// The limits are those of all threads together.
+    pub fn on_cores(mut self, cores: usize) -> Self {
+        self.cores = cores;
         self
     }
 
@@ -82,9 +104,12 @@ impl Server {
             gate: self.gate,
             routes: self.routes.routes().prepare(),
         };
-        let (args, readiness) = (self.args, self.readiness);
-        drain::run(self.name, listeners, &args.connections, &readiness, &shutdown, |incoming, stop| {
-            serve(edge, args.max_streams, health, incoming, stop)
+        let (name, args, readiness, cores) = (self.name, self.args, self.readiness, self.cores);
+        let grpc = Grpc { edge, max_streams: args.max_streams };
+        drain::run(name, listeners, &args.connections, &readiness, &shutdown, |incoming, stop| async move {
+            health.tell().await;
+            let _health = AbortOnDropHandle::new(tokio::spawn(health.follow(stop.clone())));
+            grpc.serve(name, cores, incoming, stop).await
         })
         .await
     }
@@ -103,21 +128,44 @@ impl Server {
     }
 }
 
-async fn serve(
+/// What answers on each connection.
+#[derive(Clone)]
+struct Grpc {
     edge: Edge,
     max_streams: u32,
-    health: Health,
-    incoming: Incoming,
-    stop: CancellationToken,
-) -> Result<(), tonic::codegen::StdError> {
-    health.tell().await;
-    let _health = AbortOnDropHandle::new(tokio::spawn(health.follow(stop.clone())));
-    tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-        .http2_max_header_list_size(MAX_HEADERS)
-        .max_concurrent_streams(max_streams)
-        .serve_with_incoming_shutdown(edge, incoming.into_stream(), stop.cancelled_owned())
-        .await
-        .map_err(Into::into)
+}
+
+impl Grpc {
+    /// Takes connections until `stop`, on the current runtime or on cores, and returns once they are done.
+    async fn serve(
+        self,
+        name: &str,
+        cores: usize,
+        incoming: Incoming,
+        stop: CancellationToken,
+    ) -> Result<(), StdError> {
+        if cores == 0 {
+            return self.answer(incoming.into_stream(), stop.cancelled_owned()).await;
+        }
+        // A core has been told to stop once no more connections come to it.
+        let core = |connections| self.answer(connections, future::pending());
+        cores::serve(name, cores, incoming, &stop, core).await.map_err(Into::into)
+    }
+
+    /// Answers on `connections` until `stop` or their end; then sends each GOAWAY, and returns once all
+    /// that was open on them has ended.
+    async fn answer(
+        self,
+        connections: impl Stream<Item = io::Result<Connection>>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), StdError> {
+        tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+            .http2_max_header_list_size(MAX_HEADERS)
+            .max_concurrent_streams(self.max_streams)
+            .serve_with_incoming_shutdown(self.edge, connections, stop)
+            .await
+            .map_err(Into::into)
+    }
 }

@@ -1,6 +1,7 @@
 //! `test.v1.Probe`: a service written by hand, whose methods behave as a test needs it.
 
 use std::{
+    cell::RefCell,
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
@@ -26,6 +27,8 @@ pub(crate) struct Probe {
     pub(crate) hanging: Arc<Notify>,
     /// While true, `Hang` answers and `Stream` goes on.
     pub(crate) released: Arc<watch::Sender<bool>>,
+    /// The threads that have answered `Core` and haven't ended.
+    pub(crate) threads: Arc<watch::Sender<usize>>,
 }
 
 impl NamedService for Probe {
@@ -45,7 +48,7 @@ pub(crate) fn descriptors() -> &'static [u8] {
         package: Some("test.v1".to_owned()),
         service: vec![ServiceDescriptorProto {
             name: Some("Probe".to_owned()),
-            method: ["Who", "Hang", "Panic", "Stream"].map(method).into(),
+            method: ["Who", "Hang", "Panic", "Stream", "Core"].map(method).into(),
             ..Default::default()
         }],
         message_type: vec![prost_types::DescriptorProto {
@@ -74,6 +77,7 @@ impl Service<http::Request<Body>> for Probe {
                 "/test.v1.Probe/Who" => grpc.unary(Who, request).await,
                 "/test.v1.Probe/Hang" => grpc.unary(Hang(probe), request).await,
                 "/test.v1.Probe/Panic" => panic!("as the test wants"),
+                "/test.v1.Probe/Core" => grpc.unary(Core(probe), request).await,
                 "/test.v1.Probe/Stream" => grpc.server_streaming(Stream(probe), request).await,
                 _ => Status::from(std::io::Error::other("no such method")).into_http(),
             })
@@ -142,5 +146,37 @@ impl ServerStreamingService<String> for Stream {
         let first = futures::future::ready(Ok("first".to_owned()));
         let stream = first.into_stream().chain(second.into_stream()).chain(futures::stream::pending());
         async move { Ok(Response::new(stream.boxed())) }.boxed()
+    }
+}
+
+/// Answers the core and the name of the thread that serves it.
+struct Core(Probe);
+
+/// Counts a thread until it ends.
+struct Counted(Arc<watch::Sender<usize>>);
+
+thread_local! {
+    static COUNTED: RefCell<Option<Counted>> = const { RefCell::new(None) };
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|threads| *threads -= 1);
+    }
+}
+
+impl UnaryService<String> for Core {
+    type Response = String;
+    type Future = BoxFuture<'static, Result<Response<String>, Status>>;
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        COUNTED.with_borrow_mut(|counted| {
+            counted.get_or_insert_with(|| {
+                self.0.threads.send_modify(|threads| *threads += 1);
+                Counted(self.0.threads.clone())
+            });
+        });
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        async move { Ok(Response::new(format!("{} {name}", gochat_chassis::core()))) }.boxed()
     }
 }

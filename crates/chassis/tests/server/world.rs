@@ -56,15 +56,26 @@ impl World {
     /// A server with `flags`, which serves `Probe`. `Who` is for users, the rest for anybody. It knows the
     /// service `gateway` by its name, and a user 7.
     pub(crate) async fn start(flags: &str) -> Self {
+        Self::start_on(0, flags).await
+    }
+
+    /// As [`World::start`], on so many cores.
+    pub(crate) async fn start_on(cores: usize, flags: &str) -> Self {
         let tokens = ServiceTokens::none().with("gateway", "gateway", true);
         let sessions = |_| async { Ok::<_, Unavailable>(Some(7)) }.boxed();
         let gate = Gate::new(table, sessions, tokens);
         let (probe, readiness, shutdown) = (Probe::default(), Readiness::new(&["redis"]), Shutdown::new());
         let (listeners, service, admin) = listeners().await;
         let server = Server::new("test", &args(flags), gate, readiness.clone(), descriptors());
-        let serving = tokio::spawn(server.add_service(probe.clone()).serve(listeners, shutdown.clone()));
+        let server = server.on_cores(cores).add_service(probe.clone());
+        let serving = tokio::spawn(server.serve(listeners, shutdown.clone()));
         let channel = channel(&format!("http://{service}")).unwrap();
         Self { probe, readiness, shutdown, service, admin, channel, serving }
+    }
+
+    /// A connection besides `channel`, made at its first call.
+    pub(crate) fn connection(&self) -> Channel {
+        channel(&format!("http://{}", self.service)).unwrap()
     }
 
     /// Calls a method of `Probe` with headers and a text.
@@ -74,27 +85,42 @@ impl World {
         headers: &[(&'static str, &'static str)],
         text: &str,
     ) -> Result<Response<String>, Status> {
-        let mut grpc = Grpc::new(self.channel.clone());
-        grpc.ready().await.unwrap();
-        let codec = ProstCodec::<String, String>::default();
-        grpc.unary(request(headers, text), PathAndQuery::from_static(method), codec).await
+        call(&self.channel, method, headers, text).await
     }
 
     /// Calls `Stream`, and takes its first message.
     pub(crate) async fn stream(&self) -> Streaming<String> {
-        let mut grpc = Grpc::new(self.channel.clone());
-        grpc.ready().await.unwrap();
-        let codec = ProstCodec::<String, String>::default();
-        let path = PathAndQuery::from_static("/test.v1.Probe/Stream");
-        let mut stream = grpc.server_streaming(request(&[], ""), path, codec).await.unwrap().into_inner();
-        assert_eq!(stream.message().await.unwrap().unwrap(), "first");
-        stream
+        stream(&self.channel).await
     }
 
     /// Lets everything that hangs go on.
     pub(crate) fn release(&self) {
         self.probe.released.send_replace(true);
     }
+}
+
+/// Calls a method of `Probe` over one connection.
+pub(crate) async fn call(
+    connection: &Channel,
+    method: &'static str,
+    headers: &[(&'static str, &'static str)],
+    text: &str,
+) -> Result<Response<String>, Status> {
+    let mut grpc = Grpc::new(connection.clone());
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<String, String>::default();
+    grpc.unary(request(headers, text), PathAndQuery::from_static(method), codec).await
+}
+
+/// Calls `Stream` over one connection, and takes its first message.
+pub(crate) async fn stream(connection: &Channel) -> Streaming<String> {
+    let mut grpc = Grpc::new(connection.clone());
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<String, String>::default();
+    let path = PathAndQuery::from_static("/test.v1.Probe/Stream");
+    let mut stream = grpc.server_streaming(request(&[], ""), path, codec).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap().unwrap(), "first");
+    stream
 }
 
 fn request(headers: &[(&'static str, &'static str)], text: &str) -> Request<String> {
