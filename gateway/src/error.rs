@@ -55,6 +55,7 @@ impl From<Refusal> for ReturnCode {
             | Refusal::RequestIdReused
             | Refusal::Conflict
             | Refusal::Unavailable
+            | Refusal::TooSlow
             | Refusal::Internal => Self::Fault,
         }
     }
@@ -157,6 +158,7 @@ mod tests {
             ("CONFLICT", 100_001),
             ("UNAVAILABLE", 100_001),
             ("INTERNAL", 100_001),
+            ("TOO_SLOW", 100_001),
         ];
         for (number, (name, code)) in expected.into_iter().enumerate() {
             let refusal = Refusal::try_from(number as i32).unwrap();

@@ -1,5 +1,6 @@
 //! `GET /chat_room/events`: what happens in a room, as server-sent events.
 
+mod feed;
 mod frame;
 mod notify;
 mod relay;
@@ -23,8 +24,8 @@ use crate::{
     error::{Failure, ReturnCode},
     json::Answer,
 };
+use feed::Follower;
 use frame::Frame;
-use relay::Follower;
 
 /// A comment is sent after so long without an event, so that proxies keep the stream open.
 const COMMENT: Duration = Duration::from_secs(12);
@@ -67,10 +68,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Watch {
 pub(crate) async fn events(State(gateway): State<Gateway>, watch: Watch) -> Answer<Response> {
     let Gateway { upstreams, shutdown } = gateway;
     if shutdown.is_triggered() {
-        return Ok(sse(stream::iter([relay::away()])));
+        return Ok(sse(stream::iter([Frame::away()])));
     }
-    let follower = Follower { upstreams, caller: watch.caller, room_id: watch.room_id };
-    Ok(sse(follower.follow(watch.resume_token, shutdown).await?))
+    let Watch { caller, room_id, resume_token } = watch;
+    let follower = Follower { upstreams, caller, room_id: room_id.clone() };
+    let feed = follower.follow(resume_token).await?;
+    Ok(sse(relay::relayed(feed.into_frames(), room_id, shutdown)))
 }
 
 fn sse(frames: impl Stream<Item = Frame> + Send + 'static) -> Response {

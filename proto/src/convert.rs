@@ -175,7 +175,7 @@ macro_rules! same_names {
 }
 
 same_names! {
-    domain::LeaveReason => model::LeaveReason { Left Removed Lost Replaced }
+    domain::LeaveReason => model::LeaveReason { Left Removed Lost Replaced LoggedOut }
     domain::CloseReason => model::CloseReason { Closed HostLeft HostLost }
     domain::ChangeCause => model::ChangeCause {
         HandRaised HandLowered InvitationAccepted LeftStage TakenOffStage MicSwitched MutedByHost MuteLifted

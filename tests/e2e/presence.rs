@@ -1,11 +1,13 @@
-//! Who goes silent is gone, with the reason, when the lease ends; who keeps heartbeating stays.
+//! Who goes silent is gone, with the reason, when the lease ends; who keeps heartbeating stays; who logs
+//! out is gone at once.
 
 use std::time::Duration;
 
-use gochat_client::{Kind, LeaveReason};
+use gochat_client::{CloseReason, GoodbyeReason, Kind, LeaveReason, Update};
+use serde_json::json;
 use tokio::time::timeout;
 
-use crate::{sdk, world::World};
+use crate::{sdk, web, world::World};
 
 /// The lease, the grace after a start, and five times as much for a busy machine.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -15,21 +17,58 @@ async fn who_goes_silent_is_gone_with_the_reason() {
     let world = World::with(|store| store.lease = Duration::from_secs(5)).await;
     let [mut host, lea, leo] = sdk::three(&world).await;
     let (_host_is_there, _lea_is_there) = (host.session.keep_alive(), lea.session.keep_alive());
-    let lost = |event: &Kind| match event {
-        Kind::MemberLeft(left) => Some((left.reason(), left.member.as_ref().map(|member| member.uid))),
-        _ => None,
-    };
     let gone = timeout(GONE_WITHIN, async {
         loop {
             let update = host.next().await;
-            if let gochat_client::Update::Event { event, .. } = &update
-                && let Some(left) = lost(event)
+            if let Update::Event { event, .. } = &update
+                && let Some(left) = left(event)
             {
                 return left;
             }
         }
     });
-    assert_eq!(gone.await.unwrap(), (LeaveReason::Lost, Some(leo.uid())));
+    assert_eq!(gone.await.unwrap(), (LeaveReason::Lost, leo.uid()));
     let there: Vec<u32> = host.members().await.iter().map(|member| member.uid).collect();
     assert_eq!(there, [host.uid(), lea.uid()]);
+}
+
+/// Why somebody is gone, and who.
+fn left(event: &Kind) -> Option<(LeaveReason, u32)> {
+    match event {
+        Kind::MemberLeft(left) => Some((left.reason(), left.member.as_ref()?.uid)),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_out_is_gone_with_the_reason() {
+    let world = World::start().await;
+    let [mut host, mut lea, mut leo] = sdk::three(&world).await;
+    lea.session.logout().await.unwrap();
+    lea.sees("the end", |update| *update == Update::Ended(GoodbyeReason::LoggedOut)).await;
+    assert_eq!(host.event("lea go", left).await, (LeaveReason::LoggedOut, lea.uid()));
+    host.session.logout().await.unwrap();
+    let closed = leo.event("the room close", |event| match event {
+        Kind::RoomClosed(closed) => Some(closed.reason()),
+        _ => None,
+    });
+    assert_eq!(closed.await, CloseReason::HostLeft, "as when leaving");
+    for person in [&mut host, &mut leo] {
+        person.sees("the end", |update| *update == Update::Ended(GoodbyeReason::RoomClosed)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_of_who_logs_out_ends_for_good() {
+    let world = World::start().await;
+    let ([mut host, mut lea, mut leo], room) = web::three(&world).await;
+    lea.done("logout", json!({})).await;
+    lea.ends().await;
+    let gone = |user: &serde_json::Value| user["uid"] == lea.uid && user["delta"] == -1;
+    host.sees("room_extra_info", 6003, |data| gone(&data["users"][0])).await;
+    host.done("logout", json!({})).await;
+    let closed = leo.sees("room_extra_info", 6006, |_| true).await;
+    assert_eq!((&closed["room_id"], &closed["operator_uid"]), (&json!(room), &json!(host.uid)));
+    leo.ends().await;
+    host.ends().await;
 }

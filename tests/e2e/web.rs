@@ -102,6 +102,15 @@ impl Visitor {
         token
     }
 
+    /// Waits for the end of the stream, which doesn't ask to come back.
+    pub(crate) async fn ends(&mut self) {
+        let mut stream = self.stream.take().expect("listens to a room");
+        while let Some(chunk) = soon("the end of the stream", stream.next()).await {
+            self.unread.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        }
+        assert!(!self.unread.contains("retry:"), "{}", self.unread);
+    }
+
     /// Whether a notification so far had this number.
     pub(crate) fn was_told(&self, cmd: u32) -> bool {
         self.told.iter().any(|(_, body)| body["cmd"] == cmd)

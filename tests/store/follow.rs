@@ -6,7 +6,7 @@ use gochat_domain::{
     RoomId, Uid,
     rules::{LowerHand, RaiseHand},
 };
-use gochat_store::{Follower, Step};
+use gochat_store::{Follower, Mechanisms, Step};
 use tokio::time::{interval, timeout};
 
 use crate::{checker::check, world::World};
@@ -65,7 +65,7 @@ async fn every_commit_comes_once_and_in_order_though_the_feed_is_cut() {
     let elsewhere = world.user("elsewhere").await;
     world.join(elsewhere, other).await;
 
-    let mut follower = world.store.follow(room).await.unwrap();
+    let mut follower = world.store.follow(room, Mechanisms::default()).await.unwrap();
     let Step::Snapshot(snapshot) = next(&mut follower).await else { panic!("a snapshot comes first") };
     let mut held = snapshot.view.place.revision;
     for _ in 0..5 {
@@ -86,21 +86,40 @@ async fn past_the_end_of_the_log_a_snapshot_stands_in() {
     let (ann, guest) = (world.user("ann").await, world.user("guest").await);
     let room = world.room(ann, 0, 0).await;
     world.join(guest, room).await;
-    let mut follower = world.store.follow(room).await.unwrap();
+    let mut follower = world.store.follow(room, Mechanisms::default()).await.unwrap();
     assert!(matches!(next(&mut follower).await, Step::Snapshot(_)));
-    let last = wave(&world, room, guest, 3).await;
+    // More than wait for a follower that doesn't listen.
+    let last = wave(&world, room, guest, 1_100).await;
     let keys = gochat_store::keys::RoomKeys::new(room, world.store.args().partitions);
     let mut trim = redis::cmd("XTRIM");
     trim.arg(keys.log()).arg("MAXLEN").arg(1);
     let _: u32 = trim.query_async(&mut world.raw.clone()).await.unwrap();
-    follower.verify();
     let Step::Snapshot(snapshot) = next(&mut follower).await else { panic!("the log is too short") };
     assert_eq!(snapshot.view.place.revision, last);
+    let ticket = follower.verify();
+    assert!(matches!(next(&mut follower).await, Step::Verified(number) if number == ticket));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_nothing_to_follow_where_there_is_no_room() {
     let world = World::start().await;
-    let mut follower = world.store.follow(RoomId::from_number(7)).await.unwrap();
+    let mut follower = world.store.follow(RoomId::from_number(7), Mechanisms::default()).await.unwrap();
     assert!(matches!(next(&mut follower).await, Step::Gone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_places_of_many_rooms_are_read_in_one_round_trip() {
+    let world = World::start().await;
+    let mut rooms = Vec::new();
+    for name in ["ann", "ben"] {
+        let host = world.user(name).await;
+        rooms.push(world.room(host, 0, 0).await);
+    }
+    rooms.insert(1, RoomId::from_number(7));
+    let places = world.store.places(&rooms).await.unwrap();
+    assert_eq!(places[1], None);
+    for (room, place) in [(rooms[0], places[0]), (rooms[2], places[2])] {
+        let there = world.store.room(room).await.unwrap().place;
+        assert_eq!(place.map(Into::into), Some(there));
+    }
 }

@@ -62,7 +62,7 @@ impl Error {
     /// Whether the same call may well succeed if it is made again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::Unavailable { .. } | Self::Refused { refusal: Refusal::TooSlow, .. } => true,
             Self::Transport { code, .. } => matches!(
                 code,
                 Code::Cancelled
@@ -120,6 +120,13 @@ mod tests {
         assert_eq!(error, Error::Unavailable { message: "the store did not answer".into() });
         assert!(error.is_transient());
         assert_eq!(error.refusal(), Some(Refusal::Unavailable));
+    }
+
+    #[test]
+    fn who_was_too_slow_may_come_back() {
+        let error = Error::from(status::refuse(Refusal::TooSlow, "the stream is not read fast enough"));
+        assert_eq!(error.refusal(), Some(Refusal::TooSlow));
+        assert!(error.is_transient());
     }
 
     #[test]

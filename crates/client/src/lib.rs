@@ -42,7 +42,7 @@ pub use rooms::{Banned, Bans, Entered, Members, NewRoom, Page, Rooms};
 pub use service::Service;
 pub use session::{Heartbeat, MediaToken, Session};
 pub use stage::Invited;
-pub use subscription::{Subscription, Update};
+pub use subscription::{Lag, Subscription, Update};
 
 /// The contract's own words, which the SDK's calls speak in.
 pub use gochat_proto::{

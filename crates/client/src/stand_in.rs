@@ -80,7 +80,11 @@ impl OpenStream {
     }
 
     pub(crate) fn fail(self, refusal: Refusal) {
-        self.frames.try_send(Err(status::refuse(refusal, "so the test says"))).unwrap();
+        self.end(status::refuse(refusal, "so the test says"));
+    }
+
+    pub(crate) fn end(self, status: Status) {
+        self.frames.try_send(Err(status)).unwrap();
     }
 }
 

@@ -7,12 +7,12 @@ mod tests;
 use std::{collections::VecDeque, time::Duration};
 
 use gochat_proto::{
-    model::{Invitation, Place, event::Kind},
+    model::{Invitation, Place, Refusal, event::Kind},
     notifier::{GoodbyeReason, Roster, SubscribeRequest, SubscribeResponse},
     view::RoomView,
 };
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use self::fold::{Fold, Next};
 use crate::{Backoff, Error, caller::Caller};
@@ -23,8 +23,11 @@ const SILENCE: Duration = Duration::from_secs(25);
 /// What a subscription tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
+    /// The subscription has fallen behind. It goes on by itself.
+    Lagged(Lag),
     /// The room as it is now stands in [`Subscription::view`], instead of all that
-    /// was told before, invitations included: those that still stand follow.
+    /// was told before, invitations included: those that still stand follow. Any but
+    /// the first is announced by [`Lag::Missed`].
     Snapshot,
     /// Something happened. The view already holds it, and all else that its commit brought.
     Event {
@@ -49,11 +52,25 @@ pub enum Update {
     Ended(GoodbyeReason),
 }
 
-/// Follows one room: every event meant for the caller, once, in order, or a
-/// snapshot that stands for those that were missed.
+/// How a subscription has fallen behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lag {
+    /// Events were missed and will not be told: the [`Update::Snapshot`] that comes
+    /// next stands for them.
+    Missed,
+    /// The server ended the stream because updates are not taken fast enough. Nothing
+    /// is missed by that: another connection goes on from the last place, or
+    /// [`Lag::Missed`] and a snapshot follow.
+    TooSlow,
+}
+
+/// Follows one room: every event meant for the caller, once, in order, or
+/// [`Update::Lagged`] and a snapshot that stands for those that were missed.
 ///
 /// A lost connection, and a server that asks to come back, are followed by another
 /// connection that goes on from the last place; where that can't be, by a snapshot.
+/// Between two connections lies what the server asked for, and a delay that doubles
+/// while none holds and is spread by chance.
 #[derive(Debug)]
 pub struct Subscription {
     caller: Caller,
@@ -151,7 +168,7 @@ impl Subscription {
                 Link::Up(frames) => match timeout(self.silence, frames.message()).await {
                     Ok(Ok(Some(frame))) => self.take(frame),
                     Ok(Ok(None)) => self.lost("the stream ended without a goodbye"),
-                    Ok(Err(status)) => self.refused(status),
+                    Ok(Err(status)) => self.broken(status),
                     Err(_) => self.lost("the stream fell silent"),
                 },
             };
@@ -177,7 +194,7 @@ impl Subscription {
                 self.link = Link::Up(Box::new(answer.into_inner()));
                 Ok(())
             }
-            Ok(Err(status)) => self.refused(status),
+            Ok(Err(status)) => self.refused(status.into()),
             Err(_) => self.lost("the notifier did not answer"),
         }
     }
@@ -205,8 +222,17 @@ impl Subscription {
         }
     }
 
-    fn refused(&mut self, status: Status) -> Result<(), Error> {
+    /// A stream ended with a status. A reader that is too slow is told so even where the
+    /// goodbye, and when to come back, got lost.
+    fn broken(&mut self, status: Status) -> Result<(), Error> {
         let error = Error::from(status);
+        if is_too_slow(&error) && !self.fold.closed() {
+            self.ready.push_back(Update::Lagged(Lag::TooSlow));
+        }
+        self.refused(error)
+    }
+
+    fn refused(&mut self, error: Error) -> Result<(), Error> {
         if error.is_transient() { self.again(Duration::ZERO, error) } else { Err(error) }
     }
 
@@ -214,8 +240,8 @@ impl Subscription {
         self.again(Duration::ZERO, Error::Unavailable { message: how.to_owned() })
     }
 
-    /// Makes another connection due, or gives up with `error`. A closed room has
-    /// nothing more to tell.
+    /// Makes another connection due, no sooner than after `least`, or gives up with
+    /// `error`. A closed room has nothing more to tell.
     fn again(&mut self, least: Duration, error: Error) -> Result<(), Error> {
         if self.fold.closed() {
             self.link = Link::Over;
@@ -225,11 +251,19 @@ impl Subscription {
         let Some(delay) = self.patience.delay(self.failed, rand::random()) else {
             return Err(error);
         };
-        let delay = delay.max(least);
+        let delay = least + delay;
         tracing::debug!(room_id = %self.room_id, %error, ?delay, failed = self.failed, "subscribing again");
         self.failed += 1;
         self.fold.interrupted();
         self.link = Link::Down(Instant::now() + delay);
         Ok(())
     }
+}
+
+fn is_too_slow(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Refused { refusal: Refusal::TooSlow, .. }
+            | Error::Transport { code: Code::ResourceExhausted, .. }
+    )
 }

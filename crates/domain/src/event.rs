@@ -81,6 +81,8 @@ pub enum LeaveReason {
     Lost,
     /// The same user entered again.
     Replaced,
+    /// The user's session ended.
+    LoggedOut,
 }
 
 /// Why a member changed.

@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gochat_domain::{
-    Change, ClientId, Counts, Entry, EventKind, InvitationToken, Limits, Loaded, Millis, NickName, Person,
-    Place, Refusal, RoomId, Standing, Subject, Uid,
+    Change, ClientId, Counts, Entry, Event, EventKind, InvitationToken, LeaveReason, Limits, Loaded, Millis,
+    NickName, Person, Place, Refusal, RoomId, Standing, Subject, Uid,
     rules::{
         BanTerms, Close, Create, Expire, ExpireInvitation, Invite, Join, Leave, LeaveStage, LowerAllHands,
         LowerHand, MuteAll, Newcomer, RaiseHand, RemoveMember, Respond, Rule, SetMic, TransferHost, Unban,
@@ -172,7 +172,10 @@ fn rule(command: &Command, world: &mut World) -> Box<dyn Rule> {
             created_at: world.now,
         }),
         "join" => Box::new(Join { newcomer: newcomer(command.caller, u32::from(on), world.entries) }),
-        "leave" => Box::new(Leave { uid: caller, entry: None }),
+        "leave" => {
+            let reason = if on { LeaveReason::LoggedOut } else { LeaveReason::Left };
+            Box::new(Leave { uid: caller, entry: None, reason })
+        }
         "close" => Box::new(Close { caller }),
         "expire" => match member {
             Some(member) => Box::new(Expire { uid: target, entry: member.entry, deadline: world.now }),
@@ -330,10 +333,21 @@ fn an_earlier_entry_neither_displaces_nor_removes_a_later_one() {
     let mut world = opened();
     decide(&mut world, Join { newcomer: newcomer(4, 0, 9) }).unwrap();
     assert_eq!(decide(&mut world, Join { newcomer: newcomer(4, 1, 8) }), Err(Refusal::Overtaken));
-    decide(&mut world, Leave { uid: uid(4), entry: Some(Entry(8)) }).unwrap();
+    decide(&mut world, Leave { uid: uid(4), entry: Some(Entry(8)), reason: LeaveReason::Left }).unwrap();
     assert!(world.person(uid(4)).member.is_some());
     decide(&mut world, Expire { uid: uid(4), entry: Entry(8), deadline: Millis(0) }).unwrap();
     assert!(world.person(uid(4)).member.is_some());
-    decide(&mut world, Leave { uid: uid(4), entry: Some(Entry(9)) }).unwrap();
+    decide(&mut world, Leave { uid: uid(4), entry: Some(Entry(9)), reason: LeaveReason::Left }).unwrap();
     assert!(world.person(uid(4)).member.is_none());
+}
+
+#[test]
+fn the_others_are_told_why_somebody_left() {
+    for reason in [LeaveReason::Left, LeaveReason::LoggedOut] {
+        let world = opened();
+        let member = world.person(uid(2)).member.unwrap();
+        let rule = Leave { uid: uid(2), entry: None, reason };
+        let change = rule.decide(&world.load(&rule)).unwrap();
+        assert_eq!(change.events, [Event::public(EventKind::MemberLeft { member, reason })]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gochat_domain::{Entry, NickName, Place, Refusal, RoomId, Uid};
+use gochat_domain::{Entry, LeaveReason, NickName, Place, Refusal, RoomId, Uid};
 use redis::cmd;
 use sha2::{Digest as _, Sha256};
 
@@ -152,7 +152,7 @@ impl Store {
         let (session, nick, held): Account =
             self.redis.command(cmd("HMGET").arg(keys::user(uid)).arg(&["session", "nick", "held"])).await?;
         if let Some((_, room)) = held.as_deref().and_then(parse_held) {
-            match self.leave(uid, room, None).await {
+            match self.release(uid, room, LeaveReason::LoggedOut, None).await {
                 Ok(_) | Err(Error::Refused(Refusal::RoomNotFound)) => {}
                 Err(error) => return Err(error),
             }

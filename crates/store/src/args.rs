@@ -89,7 +89,7 @@ impl StoreArgs {
     }
 
     /// How many commits the log of a room with so many members keeps.
-    pub(crate) fn log_cap(&self, members: u32) -> u64 {
+    pub fn log_cap(&self, members: u32) -> u64 {
         u64::from(members).clamp(self.log_least, self.log_most)
     }
 }

@@ -2,7 +2,7 @@
 //! has the higher one wins, in the room and in what the user holds.
 
 use gochat_domain::{
-    ClientId, Entry, Limits, Millis, Refusal, RoomId, Subject, Uid,
+    ClientId, Entry, LeaveReason, Limits, Millis, Refusal, RoomId, Subject, Uid,
     rules::{Create, Join, Leave, Newcomer},
 };
 use gochat_proto::{model, room::JoinRoomResponse};
@@ -105,10 +105,21 @@ impl Store {
     /// # Errors
     /// [`Refusal::RoomNotFound`].
     pub async fn leave(&self, uid: Uid, room: RoomId, request: Option<&Request>) -> Result<Committed<()>> {
+        self.release(uid, room, LeaveReason::Left, request).await
+    }
+
+    /// Gives up a room that the user holds, then leaves it for this reason.
+    pub(crate) async fn release(
+        &self,
+        uid: Uid,
+        room: RoomId,
+        reason: LeaveReason,
+        request: Option<&Request>,
+    ) -> Result<Committed<()>> {
         let mut call = self.scripts.release.prepare_invoke();
         call.key(keys::user(uid)).arg(room.to_string());
         let number: u64 = self.redis.write(&call).await?;
-        let rule = Leave { uid, entry: Some(Entry(number)) };
+        let rule = Leave { uid, entry: Some(Entry(number)), reason };
         self.transact(room, &rule, request, |_, _| ()).await
     }
 
@@ -153,18 +164,18 @@ impl Store {
         match self.hold(uid, room, entry).await? {
             Settled::Held(Some((former, before))) if before != room => {
                 // Nothing is lost where this fails: that lease is renewed no more.
-                if let Err(error) = self.leave_entry(uid, before, former).await {
+                if let Err(error) = self.leave_entry(uid, before, former, LeaveReason::Left).await {
                     tracing::warn!(%uid, room = %before, %error, "former room not left; its lease will end");
                 }
                 Ok(entered)
             }
             Settled::Held(_) => Ok(entered),
             Settled::Overtaken => {
-                self.leave_entry(uid, room, entry).await?;
+                self.leave_entry(uid, room, entry, LeaveReason::Left).await?;
                 Err(Refusal::Overtaken.into())
             }
             Settled::Gone => {
-                self.leave_entry(uid, room, entry).await?;
+                self.leave_entry(uid, room, entry, LeaveReason::LoggedOut).await?;
                 Err(Error::NotLoggedIn)
             }
         }
@@ -184,8 +195,8 @@ impl Store {
     }
 
     /// Ends one entry, and no other.
-    async fn leave_entry(&self, uid: Uid, room: RoomId, entry: Entry) -> Result<()> {
-        let rule = Leave { uid, entry: Some(entry) };
+    async fn leave_entry(&self, uid: Uid, room: RoomId, entry: Entry, reason: LeaveReason) -> Result<()> {
+        let rule = Leave { uid, entry: Some(entry), reason };
         match self.transact(room, &rule, None, |_, _| ()).await {
             Ok(_) | Err(Error::Refused(Refusal::RoomNotFound)) => Ok(()),
             Err(error) => Err(error),

@@ -27,7 +27,7 @@ pub use accounts::{Digest, LoggedIn, Login, Presence, Stay, User};
 pub use args::StoreArgs;
 pub use entry::{Entered, NewRoom};
 pub use error::{Error, Result};
-pub use follow::{Follower, Step};
+pub use follow::{Answer, Follower, Mark, Mechanism, Mechanisms, Read, Step, Track};
 pub use leases::{DueEntry, Sweep};
 pub use lists::{BanPage, Cursor, MemberPage, Order, RoomFound};
 pub use snapshot::Snapshot;

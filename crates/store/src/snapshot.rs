@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub view: RoomView,
     /// Invitations that can still be answered, by who is invited.
     pub invitations: Vec<Invitation>,
+    /// The commit that closed it, where it is closed.
+    pub closing: Option<model::Commit>,
 }
 
 type Answer = (i64, Vec<Vec<u8>>, Vec<String>, Vec<String>, Vec<String>);
@@ -30,7 +32,12 @@ impl Store {
         let mut call = self.scripts.snapshot.prepare_invoke();
         call.key(keys.hash()).key(keys.roster()).key(keys.hands()).key(keys.stage());
         let answer: Answer = self.redis.read(&call).await?;
-        decode(room, answer)
+        let mut snapshot = decode(room, answer)?;
+        if let Some(closed) = snapshot.as_mut().filter(|snapshot| snapshot.view.closed) {
+            // Nothing comes after it, so it may be read by itself.
+            closed.closing = self.commit_at(room, closed.view.place.revision).await?;
+        }
+        Ok(snapshot)
     }
 }
 
@@ -66,7 +73,7 @@ fn decode(room: RoomId, (time, flat, roster, hands, stage): Answer) -> Result<Op
     }
     invitations.retain(|invitation| invitation.stands(&head, Millis(time)));
     invitations.sort_by_key(|invitation| (invitation.sent_at, invitation.target));
-    Ok(Some(Snapshot { view, invitations }))
+    Ok(Some(Snapshot { view, invitations, closing: None }))
 }
 
 /// The kind and the person of a field that belongs to one.

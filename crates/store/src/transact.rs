@@ -282,7 +282,7 @@ impl Store {
 
 impl Store {
     /// The commit that made a revision, while the log reaches back to it.
-    pub async fn commit_at(&self, room: RoomId, revision: u64) -> Result<Option<model::Commit>> {
+    pub(crate) async fn commit_at(&self, room: RoomId, revision: u64) -> Result<Option<model::Commit>> {
         let history = self.history(room, revision).await?;
         Ok(history.commits.into_iter().next().filter(|commit| commit.revision == revision))
     }

@@ -60,6 +60,11 @@ impl Frame {
         Self { place, content: Content::Retry(after) }
     }
 
+    /// Says to come back in half a second to three: it is seldom the only stream to end.
+    pub(crate) fn away() -> Self {
+        Self::retry(None, Duration::from_millis(rand::random_range(500..=3000)))
+    }
+
     /// As a server-sent event. A block without data is not shown to the page, but its id
     /// is what the browser resumes from.
     pub(crate) fn into_sse(self) -> sse::Event {

@@ -27,12 +27,16 @@ pub(crate) enum Next {
     GoOn,
     /// With a snapshot, to be asked for, of this place or a later one.
     Anew(Place),
+    /// Over another connection: what came makes no sense.
+    Broken,
     End,
 }
 
-/// What a stream holds back.
+/// What a stream has told, and what it holds back.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
+    /// Where the client stands; empty before the first snapshot.
+    resume_token: String,
     /// The parts of a snapshot that have come so far, as one.
     gathering: Option<SnapshotPart>,
     /// A whole snapshot. It waits for the Personal that follows it: who could resume from
@@ -41,18 +45,37 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The session of a client who stands there; who begins has an empty token.
+    pub(crate) fn at(resume_token: String) -> Self {
+        Self { resume_token, ..Self::default() }
+    }
+
+    /// Where another connection has to go on from.
+    pub(crate) fn resume_token(&self) -> &str {
+        &self.resume_token
+    }
+
+    /// The connection is gone: what was begun on it comes again on the next.
+    pub(crate) fn interrupted(&mut self) {
+        self.gathering = None;
+        self.waiting = None;
+    }
+
     /// Takes the next frame of the notifier.
     pub(crate) fn take(&mut self, upstream: Upstream) -> Step {
         let mut frames: Vec<Frame> = self.waiting.take().into_iter().collect();
         let mut next = Next::GoOn;
         match upstream {
-            Upstream::Snapshot(part) => self.waiting = self.gather(part),
+            Upstream::Snapshot(part) => next = self.gather(part),
             Upstream::Personal(personal) => add_invitation(&mut frames, &personal),
             Upstream::KeepAlive(alive) => frames.push(Frame::keep_alive(alive.resume_token.parse().ok())),
             Upstream::Commit(commit) => {
                 let place = commit.place();
                 match notify::frames(commit) {
-                    Some(told) => frames.extend(told),
+                    Some(told) => {
+                        frames.extend(told);
+                        self.resume_token = place.to_token();
+                    }
                     None => next = Next::Anew(place),
                 }
             }
@@ -63,24 +86,31 @@ impl Session {
                 next = Next::End;
             }
         }
+        if let Some(place) = frames.iter().rev().find_map(|frame| frame.place) {
+            self.resume_token = place.to_token();
+        }
         Step { frames, next }
     }
 
-    /// Adds a part to those of the same place; the last one makes a frame of them.
-    fn gather(&mut self, part: SnapshotPart) -> Option<Frame> {
+    /// Adds a part to those before it; the last one makes a frame of them.
+    fn gather(&mut self, part: SnapshotPart) -> Next {
         let last = part.last;
         let whole = match self.gathering.take() {
+            _ if part.room.is_some() => part,
             Some(mut held) if held.place == part.place => {
                 held.members.extend(part.members);
+                held.hands.extend(part.hands);
+                held.stage.extend(part.stage);
                 held
             }
-            _ => part,
+            _ => return Next::Broken,
         };
         if last {
-            return Some(snapshot(whole));
+            self.waiting = Some(snapshot(whole));
+        } else {
+            self.gathering = Some(whole);
         }
-        self.gathering = Some(whole);
-        None
+        Next::GoOn
     }
 }
 

@@ -306,6 +306,54 @@ fn an_invitation_is_not_lost_between_it_and_its_snapshot() {
 }
 
 #[test]
+fn the_stage_goes_on_over_the_parts() {
+    let mut session = Session::default();
+    let early = vec![member(9, Role::Listener), member(5, Role::GuestSpeaker)];
+    let Upstream::Snapshot(mut first) = part(early, false) else { unreachable!() };
+    let Upstream::Snapshot(mut rest) = part(vec![member(6, Role::GuestSpeaker)], true) else {
+        unreachable!()
+    };
+    (first.stage, rest.stage, first.member_count) = (vec![6], vec![5], 3);
+    session.take(Upstream::Snapshot(first));
+    session.take(Upstream::Snapshot(rest));
+    let frames = session.take(personal(None)).frames;
+    let (_, told) = frames.into_iter().map(shown).next().unwrap();
+    let attendees = json!([speaker(6, json!({})), speaker(5, json!({})), listener(9, json!({}))]);
+    assert_eq!(told["data"]["attendee_list"], attendees);
+}
+
+#[test]
+fn a_session_stands_where_its_client_was_told() {
+    let told_at = |revision| Place { revision, tag: 0xabc }.to_token();
+    let mut session = Session::at(told_at(5));
+    session.take(part(vec![], false));
+    session.take(part(vec![], true));
+    assert_eq!(session.resume_token(), told_at(5), "a snapshot waits for what is personal");
+    session.take(personal(None));
+    assert_eq!(session.resume_token(), TOKEN);
+    session.take(Upstream::KeepAlive(KeepAlive { resume_token: told_at(13) }));
+    assert_eq!(session.resume_token(), told_at(13));
+    let untold = Happened::InvitationExpired(InvitationExpired { target_uid: 8 });
+    session.take(Upstream::Commit(Commit { revision: 14, ..commit(vec![untold]) }));
+    assert_eq!(session.resume_token(), told_at(14), "there is nothing to tell of it");
+    let lowered = Happened::HandsLowered(HandsLowered {});
+    session.take(Upstream::Commit(Commit { revision: 15, ..commit(vec![lowered]) }));
+    assert_eq!(session.resume_token(), told_at(14), "a snapshot is to tell of it");
+}
+
+#[test]
+fn what_was_begun_on_a_lost_connection_is_forgotten() {
+    let mut session = Session::default();
+    session.take(part(vec![member(9, Role::Listener)], false));
+    session.interrupted();
+    assert_eq!(session.take(part(vec![], true)).next, Next::Broken, "a rest without its beginning");
+    session.take(part(vec![], false));
+    session.take(part(vec![], true));
+    session.interrupted();
+    assert_eq!(session.take(personal(None)).frames, [], "the snapshot will come again");
+}
+
+#[test]
 fn parts_of_another_place_begin_anew() {
     let mut session = Session::default();
     let Upstream::Snapshot(mut older) = part(vec![member(9, Role::Listener)], false) else { unreachable!() };

@@ -4,6 +4,7 @@
 
 mod calls;
 mod events;
+mod resume;
 mod standin;
 mod transport;
 mod world;

@@ -25,13 +25,16 @@ use tonic::{
 pub(crate) enum Answer {
     One(Bytes),
     Refused(Status),
-    /// Frames of a stream that then ends, or lasts until the stand-in is told to stop.
+    /// Frames of a stream, and what comes then.
     Stream(Vec<Frame>, Then),
 }
 
 pub(crate) enum Then {
     Ends,
+    /// Lasts until the stand-in is told to stop.
     Lasts,
+    /// Ends with a refusal.
+    Fails(Refusal),
 }
 
 pub(crate) fn one(message: &impl Message) -> Answer {
@@ -147,6 +150,7 @@ fn frames_then(frames: Vec<Frame>, then: Then) -> BoxStream<'static, Result<Byte
     match then {
         Then::Ends => frames.boxed(),
         Then::Lasts => frames.chain(stream::pending()).boxed(),
+        Then::Fails(refusal) => frames.chain(stream::iter([Err(status::refuse(refusal, "because"))])).boxed(),
     }
 }
 

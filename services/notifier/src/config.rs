@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use gochat_chassis::{ServerArgs, TelemetryArgs};
-use gochat_store::StoreArgs;
+use gochat_store::{Mechanisms, StoreArgs};
 
 /// What happens in a room, streamed as it happens.
 #[derive(Clone, Debug, Parser)]
@@ -27,6 +27,14 @@ pub struct Config {
     /// Above so many members, comings and goings are streamed as counts only.
     #[arg(long, env = "GOCHAT_ROSTER_LIMIT", default_value_t = 1_000)]
     pub roster_limit: u32,
+    /// On how many cores connections are served, each with a runtime of its own; as many as
+    /// there are, unless it is said.
+    #[arg(long, env = "GOCHAT_NOTIFIER_CORES", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cores: Option<u16>,
+    /// A mechanism to do without, in tests.
+    #[cfg(feature = "switches")]
+    #[arg(long, value_enum, hide = true)]
+    pub without: Option<gochat_store::Mechanism>,
     /// State.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -36,6 +44,20 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+}
+
+impl Config {
+    pub(crate) fn cores(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.cores.map_or_else(all, usize::from)
+    }
+
+    pub(crate) fn mechanisms(&self) -> Mechanisms {
+        #[cfg(feature = "switches")]
+        return Mechanisms::without(self.without);
+        #[cfg(not(feature = "switches"))]
+        Mechanisms::default()
+    }
 }
 
 impl gochat_chassis::Config for Config {

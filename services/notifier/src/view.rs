@@ -1,34 +1,24 @@
-//! One room as this node holds it: follows the room, keeps its members and the last
-//! commits, and tells each new subscriber where to begin.
+//! One room as this node holds it, as a state machine without I/O: what the follower hands on
+//! goes in, and who asks where to begin; frames and answers come out.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
-use gochat_domain::RoomId;
-use gochat_proto::{
-    model::{Commit, Invitation, Place, event::Kind},
-    view::RoomView,
-};
-use gochat_store::{Follower, Snapshot, Step, Store};
+use gochat_proto::model::{Commit, Place};
+use gochat_store::{Mechanism, Mechanisms, Snapshot, Step};
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
-    time::{Instant, sleep, sleep_until},
+    sync::{broadcast, oneshot},
+    time::Instant,
 };
 
-use crate::delivery::Delivery;
+use crate::{base::Base, delivery::Delivery, ring::Ring};
 
-/// Commits kept for who comes back, and for who reads slowly.
-const RING: usize = 1_024;
-/// How long a view nobody follows is kept, for who comes back.
-const IDLE: Duration = Duration::from_secs(30);
-const BETWEEN_TRIES: Duration = Duration::from_millis(200);
-/// How long a subscriber waits for Redis.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Frames that wait for a reader who falls behind; more, and it is brought up to date.
+const QUEUE: usize = 256;
+/// As good as no bound, for the test that shows what it is good for.
+const NO_BOUND: usize = 1 << 16;
 
 /// A subscriber asks where to begin.
+#[derive(Debug)]
 pub(crate) struct Ask {
     /// The place that the subscriber holds.
     pub token: Option<Place>,
@@ -40,19 +30,18 @@ pub(crate) struct Ask {
     pub answer: oneshot::Sender<Joined>,
 }
 
-/// Where a subscriber begins.
+/// Where a subscriber begins; then come the frames.
+#[derive(Debug)]
 pub(crate) enum Joined {
-    /// With what it missed, then what comes.
-    Resumed(Vec<Arc<Delivery>>, Arc<Base>, Frames),
-    /// With a snapshot, then what comes.
-    Anew(Arc<Base>, Frames),
+    /// With what it missed.
+    Resumed(Vec<Arc<Delivery>>, Arc<Base>),
+    /// With a snapshot.
+    Anew(Arc<Base>),
     /// There is no such room.
     Gone,
     /// Redis doesn't answer.
     Unavailable,
 }
-
-pub(crate) type Frames = broadcast::Receiver<Frame>;
 
 /// What a view hands on.
 #[derive(Clone, Debug)]
@@ -63,236 +52,230 @@ pub(crate) enum Frame {
     Reset(Arc<Base>),
     /// The room is gone.
     Gone,
+    /// This node is going away.
+    Draining,
 }
 
-/// A room at one place, with what is private in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Base {
-    /// The room.
-    pub view: RoomView,
-    /// Unanswered invitations by who is invited, with their tokens.
-    pub invitations: BTreeMap<u32, Invitation>,
-    /// The commit that closed it, where it is closed.
-    pub last: Option<Commit>,
+/// A channel for frames.
+pub(crate) fn frames(mechanisms: Mechanisms) -> broadcast::Sender<Frame> {
+    let bounded = mechanisms.has(Mechanism::BoundedQueue);
+    broadcast::Sender::new(if bounded { QUEUE } else { NO_BOUND })
 }
 
-impl Base {
-    fn of(snapshot: Snapshot, last: Option<Commit>) -> Self {
-        let invitations = snapshot.invitations.iter().map(|sent| (sent.target.get(), Invitation::of(sent)));
-        Self { invitations: invitations.collect(), view: snapshot.view, last }
-    }
+/// How many commits a log, and so a ring, keeps for so many members.
+pub(crate) type Cap = Box<dyn Fn(u32) -> usize + Send>;
 
-    fn apply(&mut self, commit: &Commit) {
-        // The follower hands on only what continues.
-        if let Err(gap) = self.view.apply(commit) {
-            tracing::error!(room = %commit.room_id, %gap, "a follower handed on what does not continue");
-        }
-        for event in &commit.events {
-            match &event.kind {
-                Some(Kind::InvitationSent(sent)) => {
-                    if let Some(sent) = sent.invitation.as_ref().filter(|sent| !sent.token.is_empty()) {
-                        self.invitations.insert(sent.target_uid, sent.clone());
-                    }
-                }
-                Some(Kind::InvitationDeclined(gone)) => drop(self.invitations.remove(&gone.target_uid)),
-                Some(Kind::InvitationWithdrawn(gone)) => drop(self.invitations.remove(&gone.target_uid)),
-                Some(Kind::InvitationExpired(gone)) => drop(self.invitations.remove(&gone.target_uid)),
-                Some(Kind::HostChanged(_)) => self.invitations.clear(),
-                Some(Kind::MemberChanged(changed)) => {
-                    if let Some(member) = changed.member.as_ref().filter(|member| member.on_stage_at != 0) {
-                        self.invitations.remove(&member.uid);
-                    }
-                }
-                Some(Kind::MemberLeft(left)) => {
-                    if let Some(member) = &left.member {
-                        self.invitations.remove(&member.uid);
-                    }
-                }
-                _ => {}
-            }
-        }
-        if self.view.closed {
-            self.last = Some(commit.clone());
-        }
-    }
+/// The part of the log that would lead to what the ring holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// Its last revision.
+    pub last: u64,
+    /// Commits at the most.
+    pub most: usize,
+}
+
+/// Whether the log was read for who holds an older place than the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Log {
+    Unread,
+    Reading,
+    Read,
+}
+
+struct Waiting {
+    ask: Ask,
+    /// The comparison that must have been made.
+    ticket: u64,
+    until: Instant,
 }
 
 /// One room as this node holds it.
 pub(crate) struct View {
-    store: Store,
-    room: RoomId,
-    follower: Follower,
+    mechanisms: Mechanisms,
+    cap: Cap,
     base: Option<Arc<Base>>,
-    ring: VecDeque<Arc<Delivery>>,
-    stage_shown: u64,
+    /// How often it has begun anew.
+    beginning: u64,
+    ring: Ring,
+    log: Log,
     frames: broadcast::Sender<Frame>,
-    waiting: Vec<(Ask, Instant)>,
-    /// When somebody was last seen to listen or to wait.
-    wanted: Instant,
+    /// For a comparison, in the order in which they asked.
+    waiting: Vec<Waiting>,
+    /// For the log; each was compared.
+    behind: Vec<Waiting>,
 }
 
 impl View {
-    /// Follows a room until nobody has asked for it or listened for a while, or it is gone.
-    pub(crate) async fn run(store: Store, room: RoomId, mut asks: mpsc::Receiver<Ask>) {
-        let follower = loop {
-            match store.follow(room).await {
-                Ok(follower) => break follower,
-                Err(error) => {
-                    tracing::warn!(%room, %error, "room can't be followed");
-                    refuse_all(&mut asks);
-                    sleep(BETWEEN_TRIES).await;
-                }
+    pub(crate) fn new(mechanisms: Mechanisms, cap: Cap, frames: broadcast::Sender<Frame>) -> Self {
+        let (ring, log) = (Ring::default(), Log::Unread);
+        let (waiting, behind) = (Vec::new(), Vec::new());
+        Self { mechanisms, cap, base: None, beginning: 0, ring, log, frames, waiting, behind }
+    }
+
+    /// Whether there is no room, and nobody waits to be told.
+    pub(crate) fn is_over(&self) -> bool {
+        self.base.is_none() && !self.is_awaited()
+    }
+
+    /// Whether somebody waits for an answer.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.waiting.is_empty() || !self.behind.is_empty()
+    }
+
+    /// Until when who has waited longest will wait.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        self.waiting.iter().chain(&self.behind).map(|waiting| waiting.until).min()
+    }
+
+    /// Answers who waits no longer.
+    pub(crate) fn give_up(&mut self, now: Instant) {
+        for list in [&mut self.waiting, &mut self.behind] {
+            for gone in list.extract_if(.., |waiting| waiting.until <= now) {
+                give(gone.ask, Joined::Unavailable);
             }
-            if asks.is_closed() {
-                return;
-            }
-        };
-        let (frames, _) = broadcast::channel(RING);
-        let ring = VecDeque::new();
-        let mut view = Self {
-            store,
-            room,
-            follower,
-            base: None,
-            ring,
-            stage_shown: 0,
-            frames,
-            waiting: Vec::new(),
-            wanted: Instant::now(),
-        };
-        while view.turn(&mut asks).await {}
-        asks.close();
-        while let Some(ask) = asks.recv().await {
-            // Who asks in this moment is told to ask the next view.
-            drop(ask.answer);
         }
     }
 
-    /// One step; false at the end.
-    async fn turn(&mut self, asks: &mut mpsc::Receiver<Ask>) -> bool {
-        let patience = self.waiting.first().map(|(_, until)| *until);
-        if self.frames.receiver_count() > 0 || !self.waiting.is_empty() {
-            self.wanted = Instant::now();
+    /// Answers at once who can be answered so; others once Redis was compared with, by a read
+    /// that is sent after this: `verify` asks for it. `steady`: nothing is known to be missing.
+    pub(crate) fn hear(&mut self, ask: Ask, until: Instant, steady: bool, verify: impl FnOnce() -> u64) {
+        match self.at_once(&ask, steady) {
+            Some(joined) => give(ask, joined),
+            None => self.waiting.push(Waiting { ask, ticket: verify(), until }),
         }
-        tokio::select! {
-            step = self.follower.next_or_verified() => self.take(step).await,
-            ask = asks.recv() => match ask {
-                Some(ask) => self.hear(ask),
-                None => return false,
-            },
-            () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
-                self.give_up_waiting();
-            }
-            () = sleep_until(self.wanted + IDLE) => return self.frames.receiver_count() > 0,
-        }
-        !(self.base.is_none() && self.follower.is_verified() && self.waiting.is_empty())
     }
 
-    /// Answers at once who can be, and has the view compared with Redis for the others.
-    fn hear(&mut self, ask: Ask) {
-        if let Some(base) = self.base.clone().filter(|base| self.is_enough(base, &ask)) {
-            self.answer(ask, base);
-            return;
-        }
-        self.follower.verify();
-        self.waiting.push((ask, Instant::now() + PATIENCE));
-    }
-
-    /// Whether the view can answer without asking Redis: it holds what the subscriber
-    /// holds or has made, and knows the person.
-    fn is_enough(&self, base: &Base, ask: &Ask) -> bool {
-        let known = ask.uid.is_none_or(|uid| base.view.members.contains_key(&uid));
-        let held = |place: Option<Place>| place.is_none_or(|place| self.holds(base, place));
-        self.follower.is_verified() && known && held(ask.token) && held(ask.min)
-    }
-
-    fn holds(&self, base: &Base, place: Place) -> bool {
-        base.view.place == place || self.ring.iter().any(|delivery| delivery.place() == place)
-    }
-
-    fn answer(&self, ask: Ask, base: Arc<Base>) {
-        let frames = self.frames.subscribe();
-        let missed = ask.token.and_then(|token| self.missed(&base, token));
-        let joined = match missed {
-            Some(missed) => Joined::Resumed(missed, base, frames),
-            None => Joined::Anew(base, frames),
-        };
-        // Who has gone meanwhile needs no answer.
-        let _ = ask.answer.send(joined);
-    }
-
-    /// The commits after a place, if the ring leads on from there.
-    fn missed(&self, base: &Base, token: Place) -> Option<Vec<Arc<Delivery>>> {
-        if base.view.place == token {
-            return Some(Vec::new());
-        }
-        let continues = |delivery: &Arc<Delivery>| delivery.commit().continues(token);
-        let first = self.ring.iter().position(continues)?;
-        Some(self.ring.iter().skip(first).cloned().collect())
-    }
-
-    async fn take(&mut self, step: Option<Step>) {
+    /// Takes what the follower hands on.
+    pub(crate) fn take(&mut self, step: Step) {
         match step {
-            Some(Step::Snapshot(snapshot)) => self.reset(*snapshot).await,
-            Some(Step::Commit(commit)) => self.apply(*commit),
-            Some(Step::Gone) => {
+            Step::Snapshot(snapshot) => self.begin(*snapshot),
+            Step::Commit(commit) => self.apply(*commit),
+            Step::Verified(ticket) => self.verified(ticket),
+            Step::Gone => {
+                self.forget();
                 self.base = None;
-                self.ring.clear();
+                // Nobody may be there to be told.
                 let _ = self.frames.send(Frame::Gone);
             }
-            None => {}
         }
-        if self.follower.is_verified() {
-            for (ask, _) in std::mem::take(&mut self.waiting) {
-                match self.base.clone() {
-                    Some(base) => self.answer(ask, base),
-                    None => drop(ask.answer.send(Joined::Gone)),
-                }
+    }
+
+    /// What of the log is wanted, if anything; it must then be told to [`View::read`].
+    pub(crate) fn wants(&mut self) -> Option<Tail> {
+        let base = self.base.as_ref()?;
+        if self.behind.is_empty() || self.log == Log::Reading {
+            return None;
+        }
+        self.log = Log::Reading;
+        let last = self.ring.first_base(base.view.place).revision;
+        Some(Tail { last, most: (self.cap)(base.view.room.member_count) })
+    }
+
+    /// Takes what was read of the log; none where Redis did not answer.
+    pub(crate) fn read(&mut self, commits: Option<Vec<Commit>>) {
+        let answered = commits.is_some();
+        if let (Some(commits), Some(base)) = (commits, &self.base) {
+            self.ring.extend_back(commits, base.view.place);
+        }
+        self.log = if answered { Log::Read } else { Log::Unread };
+        for waiting in std::mem::take(&mut self.behind) {
+            let joined = if answered { self.settle(&waiting.ask) } else { Joined::Unavailable };
+            give(waiting.ask, joined);
+        }
+        self.tidy();
+    }
+
+    fn at_once(&self, ask: &Ask, steady: bool) -> Option<Joined> {
+        let base = self.base.as_ref()?;
+        let known = ask.uid.is_none_or(|uid| base.view.members.contains_key(&uid));
+        if !known || !self.has(ask.min) {
+            return None;
+        }
+        match ask.token {
+            Some(token) => self.resume(token),
+            None => steady.then(|| Joined::Anew(base.clone())),
+        }
+    }
+
+    /// Where somebody begins now that Redis was asked.
+    fn settle(&self, ask: &Ask) -> Joined {
+        let Some(base) = &self.base else { return Joined::Gone };
+        let resumed = ask.token.filter(|_| self.has(ask.min)).and_then(|token| self.resume(token));
+        resumed.unwrap_or_else(|| {
+            metrics::counter!("gochat_subscriptions_total", "begin" => "snapshot").increment(1);
+            Joined::Anew(base.clone())
+        })
+    }
+
+    fn resume(&self, token: Place) -> Option<Joined> {
+        let base = self.base.as_ref()?;
+        let missed = if base.view.place == token { Some(Vec::new()) } else { self.ring.after(token) };
+        metrics::counter!("gochat_subscriptions_total", "begin" => "resume")
+            .increment(u64::from(missed.is_some()));
+        Some(Joined::Resumed(missed?, base.clone()))
+    }
+
+    /// Whether the room is known to have been at a place.
+    fn has(&self, place: Option<Place>) -> bool {
+        let now = self.base.as_ref().map(|base| base.view.place);
+        place.is_none_or(|place| now == Some(place) || self.ring.holds(place))
+    }
+
+    /// Whether the log may lead on from where somebody is, and the ring doesn't.
+    fn may_be_in_log(&self, ask: &Ask) -> bool {
+        let (Some(base), Some(token)) = (&self.base, ask.token) else { return false };
+        let first = self.ring.first_base(base.view.place).revision;
+        let reach = (self.cap)(base.view.room.member_count) as u64;
+        self.log != Log::Read && token.revision < first && token.revision + reach >= base.view.place.revision
+    }
+
+    fn verified(&mut self, ticket: u64) {
+        let answered: Vec<_> = self.waiting.extract_if(.., |waiting| waiting.ticket <= ticket).collect();
+        for waiting in answered {
+            if self.may_be_in_log(&waiting.ask) {
+                self.behind.push(waiting);
+            } else {
+                let joined = self.settle(&waiting.ask);
+                give(waiting.ask, joined);
             }
         }
     }
 
-    async fn reset(&mut self, snapshot: Snapshot) {
-        let last = if snapshot.view.closed {
-            self.store.commit_at(self.room, snapshot.view.place.revision).await.ok().flatten()
-        } else {
-            None
-        };
-        self.stage_shown = snapshot.view.place.revision;
-        let base = Arc::new(Base::of(snapshot, last));
-        self.ring.clear();
+    fn begin(&mut self, snapshot: Snapshot) {
+        self.forget();
+        let base = Arc::new(Base::of(snapshot, self.beginning));
         self.base = Some(base.clone());
         let _ = self.frames.send(Frame::Reset(base));
     }
 
-    fn apply(&mut self, commit: Commit) {
-        let Some(base) = &mut self.base else { return };
-        Arc::make_mut(base).apply(&commit);
-        let delivery = Arc::new(Delivery::new(commit, self.stage_shown));
-        if delivery.is_on_stage() {
-            self.stage_shown = delivery.place().revision;
+    fn forget(&mut self) {
+        self.beginning += 1;
+        self.ring = Ring::new(self.beginning);
+        // What is being read leads nowhere: it doesn't continue to what comes.
+        if self.log == Log::Read {
+            self.log = Log::Unread;
         }
-        if self.ring.len() == RING {
-            self.ring.pop_front();
-        }
-        self.ring.push_back(delivery.clone());
-        let _ = self.frames.send(Frame::Commit(delivery));
     }
 
-    fn give_up_waiting(&mut self) {
-        let now = Instant::now();
-        for (ask, until) in std::mem::take(&mut self.waiting) {
-            if until <= now {
-                let _ = ask.answer.send(Joined::Unavailable);
-            } else {
-                self.waiting.push((ask, until));
-            }
+    fn apply(&mut self, commit: Commit) {
+        let Some(base) = &mut self.base else { return };
+        Arc::make_mut(base).apply(&commit, self.mechanisms);
+        let most = (self.cap)(base.view.room.member_count);
+        let delivery = self.ring.push(commit, most);
+        let _ = self.frames.send(Frame::Commit(delivery));
+        self.tidy();
+    }
+
+    /// Forgets all at once what it should keep, where a test wants to see what comes of that.
+    fn tidy(&mut self) {
+        if !self.mechanisms.has(Mechanism::Ring) {
+            self.ring = Ring::new(self.beginning);
+            self.log = Log::Unread;
         }
     }
 }
 
-fn refuse_all(asks: &mut mpsc::Receiver<Ask>) {
-    while let Ok(ask) = asks.try_recv() {
-        let _ = ask.answer.send(Joined::Unavailable);
-    }
+fn give(ask: Ask, joined: Joined) {
+    // Who has gone meanwhile needs no answer.
+    let _ = ask.answer.send(joined);
 }

@@ -11,7 +11,7 @@ use gochat_proto::{
     view::RoomView,
 };
 
-use super::Update;
+use super::{Lag, Update};
 
 /// What a frame leads to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,8 +93,7 @@ impl Fold {
         let place = part.place.unwrap_or_default();
         if let Some(mut room) = part.room {
             room.member_count = part.member_count;
-            self.parts =
-                Some(RoomView { place, room, hands: part.hands, stage: part.stage, ..RoomView::default() });
+            self.parts = Some(RoomView { place, room, ..RoomView::default() });
         }
         let Some(parts) = self.parts.as_mut().filter(|parts| parts.place == place) else {
             return self.start_over();
@@ -103,8 +102,13 @@ impl Fold {
             parts.roster.push(member.uid);
             parts.members.insert(member.uid, member);
         }
+        parts.hands.extend(part.hands);
+        parts.stage.extend(part.stage);
         if part.last {
-            parts.partial = (parts.members.len() as u32) < part.member_count;
+            parts.partial = (parts.members.len() as u32) < parts.room.member_count;
+            if self.view.is_some() {
+                told.push_back(Update::Lagged(Lag::Missed));
+            }
             self.view = self.parts.take();
             self.token = place.to_token();
             told.push_back(Update::Snapshot);
@@ -137,6 +141,9 @@ impl Fold {
         let reason = goodbye.reason();
         if comes_back(reason, &goodbye.resume_token) {
             self.stands_at(goodbye.resume_token);
+            if reason == GoodbyeReason::TooSlow {
+                told.push_back(Update::Lagged(Lag::TooSlow));
+            }
             return Next::ComeBack { after: Duration::from_millis(goodbye.retry_after_ms.into()) };
         }
         told.push_back(Update::Ended(reason));

@@ -1,19 +1,21 @@
 //! Subscriptions against a stand-in server: what they ask for when they come back, and when they end.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use gochat_proto::{
     model::{
         CloseReason, Commit, Event, Member, MemberJoined, Place, Refusal, Role, Room, RoomClosed, event::Kind,
     },
     notifier::{
-        Goodbye, GoodbyeReason, KeepAlive, Roster, SnapshotPart, SubscribeRequest, subscribe_response::Frame,
+        Goodbye, GoodbyeReason, KeepAlive, Roster, SnapshotPart, SubscribeRequest, SubscribeResponse,
+        subscribe_response::Frame,
     },
 };
+use tonic::{Code, Status};
 
-use super::{Subscription, Update};
+use super::{Lag, Link, Subscription, Update};
 use crate::{
-    Backoff, Error,
+    Backoff, Client, Endpoints, Error,
     stand_in::{OpenStream, StandIn},
 };
 
@@ -157,8 +159,37 @@ async fn a_gap_is_closed_by_a_snapshot() {
     stream.send(commit(7, 8, joined(9)));
     let (update, (asked, _again)) = tokio::join!(feed.next(), opened(&mut server, [snapshot(8)]));
     assert_eq!((asked.resume_token.as_str(), asked.min), ("", Some(place(6))), "nothing older than was held");
-    assert_eq!(update, Some(Ok(Update::Snapshot)));
+    assert_eq!(update, Some(Ok(Update::Lagged(Lag::Missed))));
+    assert_eq!(feed.next().await, Some(Ok(Update::Snapshot)));
     assert_eq!(feed.view().unwrap().place, place(8));
+}
+
+#[tokio::test]
+async fn a_reader_that_is_too_slow_is_told_and_comes_back() {
+    let alone = Status::with_details(Code::ResourceExhausted, "elsewhere", Default::default());
+    let ends = [(true, None), (false, Some(alone)), (false, None)];
+    for (with_goodbye, status) in ends {
+        let (mut server, mut feed, stream) = under_way().await;
+        if with_goodbye {
+            stream.send(goodbye(GoodbyeReason::TooSlow, &place(6).to_token(), 1));
+        }
+        match status {
+            Some(status) => stream.end(status),
+            None => stream.fail(Refusal::TooSlow),
+        }
+        assert_eq!(feed.next().await, Some(Ok(Update::Lagged(Lag::TooSlow))));
+        let (update, (asked, stream)) =
+            tokio::join!(feed.next(), opened(&mut server, [commit(6, 7, joined(9))]));
+        assert_eq!(asked.resume_token, place(6).to_token());
+        assert_revision(update, 7);
+
+        stream.fail(Refusal::TooSlow);
+        assert_eq!(feed.next().await, Some(Ok(Update::Lagged(Lag::TooSlow))));
+        let (update, _) = tokio::join!(feed.next(), opened(&mut server, [snapshot(9)]));
+        assert_eq!(update, Some(Ok(Update::Lagged(Lag::Missed))));
+        assert_eq!(feed.next().await, Some(Ok(Update::Snapshot)));
+        assert_eq!(feed.view().unwrap().roster, [7]);
+    }
 }
 
 #[tokio::test]
@@ -190,6 +221,73 @@ async fn tries_are_bounded_and_counted_anew_once_a_connection_holds() {
     assert!(matches!(update, Some(Err(Error::Unavailable { .. }))), "{update:?}");
     assert_eq!(feed.next().await, None);
     assert!(server.is_quiet());
+}
+
+#[tokio::test]
+async fn snapshots_alone_do_not_make_a_connection_sound() {
+    let (mut server, mut feed, stream) = under_way().await;
+    drop(stream);
+    let dying = async {
+        for _ in 0..QUICK.limit {
+            drop(opened(&mut server, [snapshot(6)]).await);
+        }
+    };
+    let told = async {
+        let mut snapshots = 0;
+        while let Some(update) = feed.next().await {
+            match update {
+                Ok(update) => snapshots += u32::from(update == Update::Snapshot),
+                Err(error) => return (snapshots, error),
+            }
+        }
+        panic!("an error tells that it is given up");
+    };
+    let all = async { tokio::join!(told, dying) };
+    let ((snapshots, error), ()) =
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("tries go on");
+    assert_eq!(snapshots, QUICK.limit);
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    assert!(server.is_quiet());
+}
+
+/// A subscription that nobody answers.
+fn unanswered() -> Subscription {
+    Client::connect(&Endpoints::default()).unwrap().as_service("t").unwrap().subscribe(ROOM)
+}
+
+/// How long it waits before it connects.
+#[track_caller]
+fn wait(feed: &Subscription) -> Duration {
+    let Link::Down(until) = &feed.link else { panic!("{:?}", feed.link) };
+    *until - tokio::time::Instant::now()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_sent_away_comes_back_no_sooner_and_not_all_at_once() {
+    let (least, first) = (Duration::from_millis(1_500), Backoff::SUBSCRIPTIONS.first);
+    let waits: BTreeSet<Duration> = std::iter::repeat_with(|| {
+        let mut feed = unanswered();
+        let frame = Some(goodbye(GoodbyeReason::Draining, "9-0000000000000001", 1_500));
+        feed.take(SubscribeResponse { frame }).unwrap();
+        wait(&feed)
+    })
+    .take(64)
+    .collect();
+    let (soonest, last) = (*waits.first().unwrap(), *waits.last().unwrap());
+    assert!(least + first / 2 <= soonest && last <= least + first, "{waits:?}");
+    assert!(waits.len() > 32 && last - soonest > first / 8, "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_server_is_asked_ever_more_seldom_and_then_no_more() {
+    let mut feed = unanswered();
+    let patience = Backoff::SUBSCRIPTIONS;
+    for failed in 0..patience.limit {
+        feed.lost("refused").unwrap();
+        let whole = patience.most.min(patience.first * 2_u32.pow(failed));
+        assert!((whole / 2..=whole).contains(&wait(&feed)), "{failed}: {:?}", wait(&feed));
+    }
+    assert!(matches!(feed.lost("refused"), Err(Error::Unavailable { .. })));
 }
 
 #[tokio::test]

@@ -135,6 +135,8 @@ pub struct Leave {
     pub uid: Uid,
     /// The entry that is left; none for whichever it is.
     pub entry: Option<Entry>,
+    /// What the others are told: [`LeaveReason::Left`] or [`LeaveReason::LoggedOut`].
+    pub reason: LeaveReason,
 }
 
 impl Rule for Leave {
@@ -153,7 +155,7 @@ impl Rule for Leave {
         if head.host == member.uid {
             return Ok(close(Change::by(member), head, CloseReason::HostLeft));
         }
-        Ok(take_out(Change::by(member), room, member, LeaveReason::Left))
+        Ok(take_out(Change::by(member), room, member, self.reason))
     }
 }
 

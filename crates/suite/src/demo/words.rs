@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style};
-use gochat_client::{ChangeCause, CloseReason, Kind, LeaveReason, Member, Update};
+use gochat_client::{ChangeCause, CloseReason, Kind, Lag, LeaveReason, Member, Update};
 
 const TITLE: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -38,6 +38,8 @@ pub(super) fn names(members: &[Member]) -> String {
 /// What somebody was told, in a few words.
 pub(super) fn update(update: &Update, names: &Names) -> String {
     match update {
+        Update::Lagged(Lag::Missed) => "events were missed".to_owned(),
+        Update::Lagged(Lag::TooSlow) => "sent away for being slow; coming back".to_owned(),
         Update::Snapshot => "the room as it is".to_owned(),
         Update::Event { event, .. } => kind(event, names),
         Update::Invitation(invitation) => format!("an invitation by {}", invitation.host_name),
@@ -60,6 +62,7 @@ fn kind(kind: &Kind, names: &Names) -> String {
                 LeaveReason::Removed => format!("{name} was taken out by the host"),
                 LeaveReason::Lost => format!("{name} was lost"),
                 LeaveReason::Replaced => format!("{name} entered elsewhere"),
+                LeaveReason::LoggedOut => format!("{name} logged out"),
                 LeaveReason::Left | LeaveReason::Unspecified => format!("{name} left"),
             }
         }

@@ -113,6 +113,47 @@ fn a_snapshot_is_told_when_its_last_part_came() {
 }
 
 #[test]
+fn every_list_goes_on_over_the_parts() {
+    let mut reader = Reader::default();
+    reader.read(first_part(5, false));
+    for uid in [3, 4] {
+        let more = SnapshotPart {
+            place: Some(place(5)),
+            members: vec![member(uid, Role::GuestSpeaker)],
+            hands: vec![uid + 10],
+            stage: vec![uid],
+            ..SnapshotPart::default()
+        };
+        assert_eq!(reader.read(Frame::Snapshot(more)), SO_FAR);
+    }
+    reader.read(last_part(5));
+    let view = reader.fold.view().unwrap();
+    let lists = [&view.roster[..], &view.hands[..], &view.stage[..]];
+    assert_eq!(lists, [&[1, 3, 4, 2][..], &[2, 13, 14][..], &[1, 3, 4][..]]);
+    assert_eq!((view.room.member_count, view.partial), (2, false), "as the first part says");
+}
+
+#[test]
+fn a_list_that_later_parts_leave_open_is_partial() {
+    let mut reader = Reader::default();
+    let Frame::Snapshot(mut first) = first_part(5, false) else { unreachable!() };
+    first.member_count = 3;
+    reader.read(Frame::Snapshot(first));
+    reader.read(last_part(5));
+    let view = reader.fold.view().unwrap();
+    assert_eq!((view.room.member_count, view.partial), (3, true));
+}
+
+#[test]
+fn a_snapshot_in_mid_stream_is_announced() {
+    let mut reader = Reader::at(5);
+    reader.read(first_part(7, false));
+    assert!(reader.told.is_empty(), "nothing is told before it is whole");
+    reader.read(last_part(7));
+    assert_eq!(reader.told, [Update::Lagged(Lag::Missed), Update::Snapshot]);
+}
+
+#[test]
 fn parts_of_two_snapshots_are_never_mixed() {
     let mut reader = Reader::default();
     reader.read(first_part(5, false));
@@ -159,7 +200,8 @@ fn a_gap_starts_over_no_older_than_what_is_held() {
     assert_eq!(reader.fold.token(), "", "only a snapshot ends it");
     assert!(reader.told.is_empty());
     reader.read(first_part(7, true));
-    assert_eq!((reader.told.pop_front(), reader.uids()), (Some(Update::Snapshot), vec![1]));
+    assert_eq!(reader.told, [Update::Lagged(Lag::Missed), Update::Snapshot]);
+    assert_eq!(reader.uids(), [1]);
 }
 
 #[test]
@@ -209,7 +251,8 @@ fn a_goodbye_that_allows_it_comes_back() {
         let mut reader = Reader::at(5);
         assert_eq!(reader.read(goodbye(reason, "6-0000000000000001")), back);
         assert_eq!(reader.fold.token(), "6-0000000000000001");
-        assert!(reader.told.is_empty());
+        let slow = (reason == GoodbyeReason::TooSlow).then_some(Update::Lagged(Lag::TooSlow));
+        assert_eq!(reader.told, slow.into_iter().collect::<Vec<_>>(), "{reason:?}");
     }
     let unknown = GoodbyeReason::Unspecified;
     assert_eq!(Reader::at(5).read(goodbye(unknown, "6-0000000000000001")), back);
