@@ -44,7 +44,7 @@ async fn who_enters_another_room_has_left_the_one_before() {
     let world = World::start().await;
     let [mut host, mut lea, _leo] = sdk::three(&world).await;
     let other = lea.session.create_room("coffee").await.unwrap();
-    lea.sees("the end", |update| *update == Update::Ended(GoodbyeReason::Left)).await;
+    lea.sees("the end", |update| *update == Update::Ended(GoodbyeReason::Replaced)).await;
     let uid = lea.uid();
     let left = |event: &Kind| match event {
         Kind::MemberLeft(left) => left.member.clone().filter(|member| member.uid == uid),

@@ -187,6 +187,7 @@ impl Subscription {
             resume_token,
             min,
             roster: self.roster.into(),
+            held: self.fold.roster().into(),
         });
         let mut notifier = self.caller.notifier.clone();
         match timeout(self.silence, notifier.subscribe(request)).await {

@@ -164,14 +164,14 @@ impl Store {
         match self.hold(uid, room, entry).await? {
             Settled::Held(Some((former, before))) if before != room => {
                 // Nothing is lost where this fails: that lease is renewed no more.
-                if let Err(error) = self.leave_entry(uid, before, former, LeaveReason::Left).await {
+                if let Err(error) = self.leave_entry(uid, before, former, LeaveReason::Replaced).await {
                     tracing::warn!(%uid, room = %before, %error, "former room not left; its lease will end");
                 }
                 Ok(entered)
             }
             Settled::Held(_) => Ok(entered),
             Settled::Overtaken => {
-                self.leave_entry(uid, room, entry, LeaveReason::Left).await?;
+                self.leave_entry(uid, room, entry, LeaveReason::Replaced).await?;
                 Err(Refusal::Overtaken.into())
             }
             Settled::Gone => {

@@ -67,7 +67,8 @@ impl Follower {
 
     async fn subscribe_from(&self, resume_token: &str, min: Option<Place>) -> Result<Frames, Status> {
         let (room_id, resume_token) = (self.room_id.clone(), resume_token.to_owned());
-        let request = SubscribeRequest { room_id, resume_token, min, roster: Roster::All.into() };
+        let roster = Roster::All.into();
+        let request = SubscribeRequest { room_id, resume_token, min, roster, ..Default::default() };
         let mut notifier = self.upstreams.notifier();
         let answer = notifier.subscribe(self.caller.stream_request(request));
         let too_late = |_| gochat_chassis::status::unavailable();

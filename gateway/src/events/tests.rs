@@ -245,6 +245,7 @@ fn part(members: Vec<Member>, last: bool) -> Upstream {
         stage: if first { vec![7, 6] } else { vec![] },
         member_count: if first { 4 } else { 0 },
         last,
+        ..SnapshotPart::default()
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use gochat_proto::{
     model::{Commit, Invitation, Member, event::Kind},
-    notifier::{Personal, SnapshotPart, subscribe_response::Frame as Out},
+    notifier::{Personal, Roster, SnapshotPart, subscribe_response::Frame as Out},
     view::RoomView,
 };
 use gochat_store::{Mechanism, Mechanisms, Snapshot};
@@ -103,7 +103,7 @@ impl Base {
 
 /// Cuts a room into parts; each list goes on in the next part where it must.
 fn cut(view: &RoomView, only_stage: bool) -> Vec<SnapshotPart> {
-    let mut parts = Parts::begin(view);
+    let mut parts = Parts::begin(view, if only_stage { Roster::Stage } else { Roster::All });
     view.hands.iter().for_each(|uid| parts.with(UID).hands.push(*uid));
     view.stage.iter().for_each(|uid| parts.with(UID).stage.push(*uid));
     let members = view.roster.iter().filter_map(|uid| view.members.get(uid));
@@ -125,10 +125,14 @@ struct Parts {
 }
 
 impl Parts {
-    fn begin(view: &RoomView) -> Self {
-        let (place, member_count) = (Some(view.place), view.room.member_count);
-        let last =
-            SnapshotPart { place, member_count, room: Some(view.room.clone()), ..SnapshotPart::default() };
+    fn begin(view: &RoomView, roster: Roster) -> Self {
+        let last = SnapshotPart {
+            place: Some(view.place),
+            room: Some(view.room.clone()),
+            member_count: view.room.member_count,
+            roster: roster.into(),
+            ..SnapshotPart::default()
+        };
         Self { full: Vec::new(), last, size: 0 }
     }
 
@@ -137,8 +141,8 @@ impl Parts {
         self.size += bytes;
         if self.size > PART {
             self.size = bytes;
-            let SnapshotPart { place, member_count, .. } = self.last;
-            let next = SnapshotPart { place, member_count, ..SnapshotPart::default() };
+            let SnapshotPart { place, roster, .. } = self.last;
+            let next = SnapshotPart { place, roster, ..SnapshotPart::default() };
             self.full.push(std::mem::replace(&mut self.last, next));
         }
         &mut self.last

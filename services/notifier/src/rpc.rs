@@ -67,14 +67,24 @@ impl Notifier {
             Joined::Gone => return Err(Refusal::RoomNotFound.into()),
             Joined::Unavailable => return Err(Error::Unavailable("no answer in time".to_owned())),
         };
-        let only_stage = asked.roster() == Roster::Stage || base.view.room.member_count > self.roster_limit;
+        let imposed = base.view.room.member_count > self.roster_limit;
+        let only_stage = imposed || asked.roster() == Roster::Stage;
         let mut session = Session::new(self.mechanisms, uid, &base, only_stage).ok_or(Refusal::NotInRoom)?;
         match (missed, token) {
-            (Some(missed), Some(token)) => session.resume(token, &missed, &base),
+            (Some(missed), Some(token)) if holds_stage(asked) == only_stage => {
+                session.resume(token, &missed, &base);
+            }
             _ => session.begin(&base),
         }
         Ok(Feeding::new((self.hub.clone(), room, uid), session, frames, self.pace, &self.shutdown))
     }
+}
+
+/// Whether what the token's stream was about leaves listeners out: what somebody holds who has
+/// not been told of listeners can't be made whole by what happens next.
+fn holds_stage(asked: &SubscribeRequest) -> bool {
+    let held = if asked.held() == Roster::Unspecified { asked.roster() } else { asked.held() };
+    held == Roster::Stage
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Ready, Status>> + Send>>;
@@ -122,5 +132,21 @@ impl Service<http::Request<Body>> for NotifierService {
             return async move { Ok(unknown) }.boxed();
         }
         async move { Ok(Grpc::new(ReadyCodec).server_streaming(service, request).await) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_what_was_asked_for_unless_it_is_said() {
+        let held = |roster: Roster, held: Roster| {
+            holds_stage(&SubscribeRequest { roster: roster.into(), held: held.into(), ..Default::default() })
+        };
+        assert!(!held(Roster::Unspecified, Roster::Unspecified) && !held(Roster::All, Roster::Unspecified));
+        assert!(held(Roster::Stage, Roster::Unspecified));
+        assert!(held(Roster::All, Roster::Stage), "it had been imposed");
+        assert!(!held(Roster::Stage, Roster::All));
     }
 }

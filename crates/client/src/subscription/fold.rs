@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use gochat_proto::{
     model::{Commit, Event, Place, event::Kind},
-    notifier::{Goodbye, GoodbyeReason, SnapshotPart, SubscribeResponse, subscribe_response::Frame},
+    notifier::{Goodbye, GoodbyeReason, Roster, SnapshotPart, SubscribeResponse, subscribe_response::Frame},
     view::RoomView,
 };
 
@@ -36,8 +36,11 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     view: Option<RoomView>,
-    /// Parts of a snapshot whose last one hasn't come.
+    /// Parts of a snapshot, until what is personal has come: who resumed from its place before
+    /// that would never learn of an invitation.
     parts: Option<RoomView>,
+    /// Whether the last part has come.
+    whole: bool,
     /// Where to go on from; empty where only a snapshot will do.
     token: String,
 }
@@ -45,6 +48,15 @@ pub(super) struct Fold {
 impl Fold {
     pub(super) fn view(&self) -> Option<&RoomView> {
         self.view.as_ref()
+    }
+
+    /// Whom the view is about.
+    pub(super) fn roster(&self) -> Roster {
+        match &self.view {
+            None => Roster::Unspecified,
+            Some(view) if view.partial => Roster::Stage,
+            Some(_) => Roster::All,
+        }
     }
 
     pub(super) fn token(&self) -> &str {
@@ -64,9 +76,10 @@ impl Fold {
     /// Takes one frame in and appends what it tells.
     pub(super) fn frame(&mut self, frame: SubscribeResponse, told: &mut VecDeque<Update>) -> Next {
         match frame.frame {
-            Some(Frame::Snapshot(part)) => self.part(part, told),
+            Some(Frame::Snapshot(part)) => self.part(part),
             Some(Frame::Commit(commit)) => self.commit(commit, told),
             Some(Frame::Personal(personal)) => {
+                self.begin(told);
                 told.extend(personal.invitation.map(Update::Invitation));
                 if !personal.outstanding.is_empty() {
                     told.push_back(Update::Outstanding(personal.outstanding));
@@ -89,11 +102,13 @@ impl Fold {
         }
     }
 
-    fn part(&mut self, part: SnapshotPart, told: &mut VecDeque<Update>) -> Next {
+    fn part(&mut self, part: SnapshotPart) -> Next {
         let place = part.place.unwrap_or_default();
         if let Some(mut room) = part.room {
             room.member_count = part.member_count;
-            self.parts = Some(RoomView { place, room, ..RoomView::default() });
+            let partial = part.roster == Roster::Stage as i32;
+            self.parts = Some(RoomView { place, room, partial, ..RoomView::default() });
+            self.whole = false;
         }
         let Some(parts) = self.parts.as_mut().filter(|parts| parts.place == place) else {
             return self.start_over();
@@ -104,16 +119,19 @@ impl Fold {
         }
         parts.hands.extend(part.hands);
         parts.stage.extend(part.stage);
-        if part.last {
-            parts.partial = (parts.members.len() as u32) < parts.room.member_count;
-            if self.view.is_some() {
-                told.push_back(Update::Lagged(Lag::Missed));
-            }
-            self.view = self.parts.take();
-            self.token = place.to_token();
-            told.push_back(Update::Snapshot);
-        }
+        self.whole = part.last;
         Next::Hold { sound: false }
+    }
+
+    /// The snapshot whose parts have all come takes the place of all that was told before.
+    fn begin(&mut self, told: &mut VecDeque<Update>) {
+        let Some(view) = self.parts.take_if(|_| self.whole) else { return };
+        if self.view.is_some() {
+            told.push_back(Update::Lagged(Lag::Missed));
+        }
+        self.token = view.place.to_token();
+        self.view = Some(view);
+        told.push_back(Update::Snapshot);
     }
 
     fn commit(&mut self, commit: Commit, told: &mut VecDeque<Update>) -> Next {

@@ -7,8 +7,8 @@ use gochat_proto::{
         CloseReason, Commit, Event, Member, MemberJoined, Place, Refusal, Role, Room, RoomClosed, event::Kind,
     },
     notifier::{
-        Goodbye, GoodbyeReason, KeepAlive, Roster, SnapshotPart, SubscribeRequest, SubscribeResponse,
-        subscribe_response::Frame,
+        Goodbye, GoodbyeReason, KeepAlive, Personal, Roster, SnapshotPart, SubscribeRequest,
+        SubscribeResponse, subscribe_response::Frame,
     },
 };
 use tonic::{Code, Status};
@@ -73,14 +73,19 @@ async fn under_way() -> (StandIn, Subscription, OpenStream) {
     (server, feed, stream)
 }
 
-/// Accepts the next subscription and sends it the frames.
+/// Accepts the next subscription and sends it the frames; after a snapshot, what is personal.
 async fn opened<const N: usize>(server: &mut StandIn, frames: [Frame; N]) -> (SubscribeRequest, OpenStream) {
     let visit = server.visit().await;
     assert_eq!(visit.metadata.get("authorization").unwrap(), "Bearer t");
     let asked = visit.question();
     let stream = visit.open();
     for frame in frames {
+        let personal = match &frame {
+            Frame::Snapshot(part) => Some(Personal { place: part.place, ..Personal::default() }),
+            _ => None,
+        };
         stream.send(frame);
+        personal.into_iter().for_each(|personal| stream.send(Frame::Personal(personal)));
     }
     (asked, stream)
 }
@@ -99,7 +104,7 @@ async fn a_lost_connection_is_resumed_where_it_broke() {
     drop(stream);
     let (update, (asked, stream)) = tokio::join!(feed.next(), opened(&mut server, [commit(6, 7, joined(9))]));
     assert_eq!(asked.resume_token, place(6).to_token());
-    assert_eq!(asked.min, None, "the token says more");
+    assert_eq!((asked.min, asked.held()), (None, Roster::All), "the token says more");
     assert_revision(update, 7);
     assert_eq!(feed.view().unwrap().roster, [7, 8, 9]);
 

@@ -29,6 +29,7 @@ fn first_part(revision: u64, last: bool) -> Frame {
         stage: vec![1],
         member_count: 2,
         last,
+        ..SnapshotPart::default()
     })
 }
 
@@ -39,6 +40,10 @@ fn last_part(revision: u64) -> Frame {
         last: true,
         ..SnapshotPart::default()
     })
+}
+
+fn personal(revision: u64) -> Frame {
+    Frame::Personal(Personal { place: Some(place(revision)), ..Personal::default() })
 }
 
 fn commit(after: u64, revision: u64, kinds: Vec<Kind>) -> Frame {
@@ -85,6 +90,7 @@ impl Reader {
         let mut reader = Self::default();
         reader.read(first_part(revision, false));
         reader.read(last_part(revision));
+        reader.read(personal(revision));
         assert_eq!(reader.told.pop_front(), Some(Update::Snapshot));
         reader
     }
@@ -99,11 +105,13 @@ impl Reader {
 }
 
 #[test]
-fn a_snapshot_is_told_when_its_last_part_came() {
+fn a_snapshot_is_told_when_its_last_part_and_what_is_personal_came() {
     let mut reader = Reader::default();
     assert_eq!(reader.read(first_part(5, false)), SO_FAR);
     assert_eq!((reader.told.len(), reader.fold.view(), reader.fold.token()), (0, None, ""));
     assert_eq!(reader.read(last_part(5)), SO_FAR);
+    assert_eq!((reader.told.len(), reader.fold.token()), (0, ""), "its place is not held yet");
+    assert_eq!(reader.read(personal(5)), SO_FAR);
     assert_eq!(reader.told, [Update::Snapshot]);
     let view = reader.fold.view().unwrap();
     assert_eq!((&view.roster[..], &view.hands[..], &view.stage[..]), (&[1, 2][..], &[2][..], &[1][..]));
@@ -127,6 +135,7 @@ fn every_list_goes_on_over_the_parts() {
         assert_eq!(reader.read(Frame::Snapshot(more)), SO_FAR);
     }
     reader.read(last_part(5));
+    reader.read(personal(5));
     let view = reader.fold.view().unwrap();
     let lists = [&view.roster[..], &view.hands[..], &view.stage[..]];
     assert_eq!(lists, [&[1, 3, 4, 2][..], &[2, 13, 14][..], &[1, 3, 4][..]]);
@@ -134,14 +143,16 @@ fn every_list_goes_on_over_the_parts() {
 }
 
 #[test]
-fn a_list_that_later_parts_leave_open_is_partial() {
+fn a_snapshot_of_the_stage_is_partial() {
     let mut reader = Reader::default();
     let Frame::Snapshot(mut first) = first_part(5, false) else { unreachable!() };
-    first.member_count = 3;
+    (first.member_count, first.roster) = (3, Roster::Stage.into());
     reader.read(Frame::Snapshot(first));
     reader.read(last_part(5));
+    reader.read(personal(5));
     let view = reader.fold.view().unwrap();
     assert_eq!((view.room.member_count, view.partial), (3, true));
+    assert_eq!(reader.fold.roster(), Roster::Stage);
 }
 
 #[test]
@@ -150,6 +161,8 @@ fn a_snapshot_in_mid_stream_is_announced() {
     reader.read(first_part(7, false));
     assert!(reader.told.is_empty(), "nothing is told before it is whole");
     reader.read(last_part(7));
+    assert!(reader.told.is_empty() && reader.fold.token() == place(5).to_token());
+    reader.read(personal(7));
     assert_eq!(reader.told, [Update::Lagged(Lag::Missed), Update::Snapshot]);
 }
 
@@ -200,6 +213,7 @@ fn a_gap_starts_over_no_older_than_what_is_held() {
     assert_eq!(reader.fold.token(), "", "only a snapshot ends it");
     assert!(reader.told.is_empty());
     reader.read(first_part(7, true));
+    reader.read(personal(7));
     assert_eq!(reader.told, [Update::Lagged(Lag::Missed), Update::Snapshot]);
     assert_eq!(reader.uids(), [1]);
 }
