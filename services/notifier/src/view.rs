@@ -201,18 +201,13 @@ impl View {
     fn settle(&self, ask: &Ask) -> Joined {
         let Some(base) = &self.base else { return Joined::Gone };
         let resumed = ask.token.filter(|_| self.has(ask.min)).and_then(|token| self.resume(token));
-        resumed.unwrap_or_else(|| {
-            metrics::counter!("gochat_subscriptions_total", "begin" => "snapshot").increment(1);
-            Joined::Anew(base.clone())
-        })
+        resumed.unwrap_or_else(|| Joined::Anew(base.clone()))
     }
 
     fn resume(&self, token: Place) -> Option<Joined> {
         let base = self.base.as_ref()?;
-        let missed = if base.view.place == token { Some(Vec::new()) } else { self.ring.after(token) };
-        metrics::counter!("gochat_subscriptions_total", "begin" => "resume")
-            .increment(u64::from(missed.is_some()));
-        Some(Joined::Resumed(missed?, base.clone()))
+        let missed = if base.view.place == token { Vec::new() } else { self.ring.after(token)? };
+        Some(Joined::Resumed(missed, base.clone()))
     }
 
     /// Whether the room is known to have been at a place.
@@ -276,6 +271,13 @@ impl View {
 }
 
 fn give(ask: Ask, joined: Joined) {
+    let begin = match &joined {
+        Joined::Resumed(..) => "resumed",
+        Joined::Anew(_) => "snapshot",
+        Joined::Gone => "gone",
+        Joined::Unavailable => "unavailable",
+    };
+    metrics::counter!("gochat_subscriptions_total", "begin" => begin).increment(1);
     // Who has gone meanwhile needs no answer.
     let _ = ask.answer.send(joined);
 }
