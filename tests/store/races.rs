@@ -1,8 +1,14 @@
 //! Concurrent decisions on the same thing: never do both win.
 
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
+};
+
 use gochat_domain::{
-    ClientId, Refusal, Uid,
-    rules::{LeaveStage, Respond, WithdrawInvitation},
+    Change, ClientId, Loaded, Refusal, Uid,
+    rules::{LeaveStage, Load, LowerAllHands, RaiseHand, Respond, Rule, WithdrawInvitation},
 };
 use gochat_store::Error;
 
@@ -151,5 +157,49 @@ async fn who_enters_several_rooms_at_once_is_in_one() {
         let held = world.store.heartbeat(guest, None).await.unwrap().stay.map(|stay| stay.room);
         assert_eq!(within.first().copied(), held, "round {round}: what is held is where the user is");
     }
+    check(&world.store, &world.raw).await;
+}
+
+/// A rule that decides only when it is let, the first time: others are faster.
+struct Slow<R> {
+    rule: R,
+    loaded: SyncSender<()>,
+    go: Mutex<Receiver<()>>,
+    tries: AtomicUsize,
+}
+
+impl<R: Rule> Rule for Slow<R> {
+    fn load(&self) -> Load {
+        self.rule.load()
+    }
+
+    fn decide(&self, room: &Loaded) -> Result<Change, Refusal> {
+        if self.tries.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.loaded.send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+        }
+        self.rule.decide(room)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_that_goes_up_while_all_are_lowered_is_lowered_too() {
+    let world = World::start().await;
+    let (host, guest) = (world.user("host").await, world.user("guest").await);
+    let room = world.room(host, 0, 0).await;
+    world.join(guest, room).await;
+    let ((loaded, is_loaded), (go, let_go)) = (sync_channel(1), sync_channel(1));
+    let rule = LowerAllHands { caller: host };
+    let slow = Arc::new(Slow { rule, loaded, go: Mutex::new(let_go), tries: AtomicUsize::new(0) });
+    let (store, lowering) = (world.store.clone(), slow.clone());
+    let lowered = tokio::spawn(async move { store.transact(room, &*lowering, None, |_, _| ()).await });
+    tokio::task::spawn_blocking(move || is_loaded.recv()).await.unwrap().unwrap();
+    // Later than what the other has loaded, by Redis's clock.
+    let before = world.time().await;
+    while world.time().await == before {}
+    world.store.transact(room, &RaiseHand { caller: guest }, None, |_, _| ()).await.unwrap();
+    go.send(()).unwrap();
+    lowered.await.unwrap().unwrap();
+    assert_eq!(slow.tries.load(Ordering::SeqCst), 2, "it is decided again");
     check(&world.store, &world.raw).await;
 }

@@ -50,6 +50,13 @@ impl World {
         NewRoom { subject: Subject::parse("tea").unwrap(), limits: self.store.args().limits(members, seats) }
     }
 
+    /// By Redis's clock, in milliseconds.
+    pub(crate) async fn time(&self) -> u64 {
+        let (seconds, micros): (u64, u64) =
+            redis::cmd("TIME").query_async(&mut self.raw.clone()).await.unwrap();
+        seconds * 1_000 + micros / 1_000
+    }
+
     pub(crate) async fn join(&self, uid: Uid, room: RoomId) {
         self.store.join(uid, room, ClientId::default(), None).await.unwrap();
     }

@@ -53,6 +53,8 @@ pub mod field {
     pub const TIME: &str = "time";
     /// The last revision at which somebody came or went.
     pub const ROSTER_REV: &str = "roster_rev";
+    /// The last revision at which a hand went up.
+    pub const HANDS_REV: &str = "hands_rev";
     /// The last revision that wrote the record of somebody on stage.
     pub const STAGE_REV: &str = "stage_rev";
     /// How many members.

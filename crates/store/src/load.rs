@@ -31,8 +31,16 @@ pub(crate) enum Guard {
     Due(String, i64),
 }
 
-const FIXED: [&str; 7] =
-    [field::HEAD, field::REV, field::TAG, field::TIME, field::MEMBERS, field::SPEAKERS, field::STAGE_REV];
+const FIXED: [&str; 8] = [
+    field::HEAD,
+    field::REV,
+    field::TAG,
+    field::TIME,
+    field::MEMBERS,
+    field::SPEAKERS,
+    field::STAGE_REV,
+    field::HANDS_REV,
+];
 const BY_PERSON: [&str; 3] = [field::MEMBER, field::BAN, field::INVITATION];
 
 impl Store {
@@ -100,7 +108,8 @@ fn decode(
 fn guards(room: RoomId, load: &Load, fields: Vec<String>, values: Vec<Bytes>) -> Vec<Guard> {
     let deadline = load.due.map(|(due, deadline)| Guard::Due(due_name(room, due), deadline.0));
     let guarded = |name: &str, at: usize| {
-        name == field::HEAD || at >= FIXED.len() || (load.stage && name == field::STAGE_REV)
+        let lists = [(load.stage, field::STAGE_REV), (load.hands, field::HANDS_REV)];
+        name == field::HEAD || at >= FIXED.len() || lists.contains(&(true, name))
     };
     let held = fields.into_iter().zip(values).enumerate();
     held.filter(|(at, (name, _))| guarded(name, *at))
@@ -119,7 +128,7 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     /// The fields that [`Fixed::read`] expects, in order.
-    pub(crate) const FIELDS: [&str; 7] = FIXED;
+    pub(crate) const FIELDS: [&str; 8] = FIXED;
 
     pub(crate) fn read(values: &[Bytes]) -> Result<Self> {
         let number = |at: usize| number(values[at].as_deref());

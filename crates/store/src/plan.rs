@@ -48,6 +48,7 @@ pub(crate) struct Plan {
     pub speakers: i64,
     roster_moved: bool,
     stage_written: bool,
+    hand_raised: bool,
 }
 
 impl Plan {
@@ -77,6 +78,9 @@ impl Plan {
         }
         if plan.stage_written {
             plan.push("HSET", Key::Hash, [field::STAGE_REV.into(), REV.into()]);
+        }
+        if plan.hand_raised {
+            plan.push("HSET", Key::Hash, [field::HANDS_REV.into(), REV.into()]);
         }
         plan
     }
@@ -112,6 +116,7 @@ impl Plan {
         self.speakers += i64::from(after.guest) - i64::from(before.guest);
         self.roster_moved |= again;
         self.stage_written |= before.stage || after.stage;
+        self.hand_raised |= after.hand && (again || !before.hand);
         for (key, was, is) in [
             (Key::Roster, before.entry.is_some(), after.entry.is_some()),
             (Key::Hands, before.hand, after.hand),

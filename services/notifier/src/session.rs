@@ -33,7 +33,8 @@ pub(crate) struct Session {
     beginning: u64,
     held: Place,
     member_count: u32,
-    counts_told: u32,
+    /// None where it isn't known what the subscriber was told.
+    counts_told: Option<u32>,
     out: VecDeque<Ready>,
     ended: bool,
 }
@@ -60,7 +61,7 @@ impl Session {
             beginning: base.beginning,
             held: base.view.place,
             member_count,
-            counts_told: member_count,
+            counts_told: None,
             out: VecDeque::new(),
             ended: false,
         })
@@ -94,7 +95,7 @@ impl Session {
         self.beginning = base.beginning;
         self.held = base.view.place;
         self.member_count = base.view.room.member_count;
-        self.counts_told = self.member_count;
+        self.counts_told = Some(self.member_count);
         self.out.extend(base.parts(self.only_stage).iter().cloned());
         self.out.push_back(base.personal(self.uid));
     }
@@ -140,8 +141,8 @@ impl Session {
 
     /// Says how many members there are, if listeners are left out and it has changed.
     pub(crate) fn tell_counts(&mut self) {
-        if self.only_stage && self.member_count != self.counts_told {
-            self.counts_told = self.member_count;
+        if self.only_stage && Some(self.member_count) != self.counts_told {
+            self.counts_told = Some(self.member_count);
             self.push(Out::Counts(Counts { place: Some(self.held), member_count: self.member_count }));
         }
     }

@@ -111,6 +111,16 @@ fn who_follows_the_stage_gets_counts_instead_of_listeners() {
 }
 
 #[test]
+fn who_resumes_the_stage_is_told_how_many_there_are_now() {
+    let base = base(1..=10);
+    let mut session = begun(Some(2), &base, true);
+    session.resume(base.view.place, &[], &base);
+    assert!(drain(&mut session).is_empty());
+    session.tell_counts();
+    assert!(matches!(&drain(&mut session)[..], [Out::Counts(counts)] if counts.member_count == 10));
+}
+
+#[test]
 fn a_stream_ends_with_its_own_entry_and_no_other() {
     let base = base(1..=3);
     let mut session = begun(Some(2), &base, false);

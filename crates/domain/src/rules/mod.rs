@@ -29,6 +29,8 @@ pub struct Load {
     pub people: Vec<Uid>,
     /// Whether it reads or writes everybody on stage.
     pub stage: bool,
+    /// Whether it acts on all hands that are up: none may go up meanwhile.
+    pub hands: bool,
     /// The deadline that it acts on.
     pub due: Option<(Due, Millis)>,
 }
@@ -46,6 +48,11 @@ impl Load {
     /// These users.
     pub fn people(people: impl Into<Vec<Uid>>) -> Self {
         Self { people: people.into(), ..Self::default() }
+    }
+
+    /// These users, and all hands that are up.
+    pub fn with_hands(self) -> Self {
+        Self { hands: true, ..self }
     }
 
     /// These users, and everybody on stage.

@@ -17,7 +17,7 @@ pub struct LowerAllHands {
 
 impl Rule for LowerAllHands {
     fn load(&self) -> Load {
-        Load::people([self.caller])
+        Load::people([self.caller]).with_hands()
     }
 
     fn decide(&self, room: &Loaded) -> Result<Change, Refusal> {
