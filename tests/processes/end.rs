@@ -3,7 +3,7 @@
 use gochat_client::Update;
 use tokio::time::timeout;
 
-use crate::{deployment::Deployment, process::AT_MOST};
+use gochat_rig::{AT_MOST, Deployment};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_every_process_with_success() {
@@ -13,8 +13,7 @@ async fn sigterm_ends_every_process_with_success() {
     let mut feed = host.subscribe(&opened.room.room_id).min(opened.place);
     let first = timeout(AT_MOST, feed.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(first, Update::Snapshot, "a stream is open");
-    // From the outside in: who calls others ends before those it calls.
-    for process in deployment.processes.iter_mut().rev() {
+    for process in deployment.outside_in() {
         let ended = process.terminate().await;
         assert_eq!(ended.code(), Some(0), "{}: {}", process.name, process.said());
     }

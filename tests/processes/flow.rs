@@ -4,7 +4,7 @@ use gochat_client::{ChangeCause, Kind, Role, Subscription, Update};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{deployment::Deployment, process::AT_MOST};
+use gochat_rig::{AT_MOST, Deployment};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_processes_bring_a_listener_on_stage() {

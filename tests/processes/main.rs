@@ -1,10 +1,7 @@
 //! The five servers as five processes, started, served, cut off from their Redis, and ended.
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
-mod deployment;
 mod end;
 mod flow;
 mod outage;
-mod process;
-mod redis;
 mod start;

@@ -5,7 +5,7 @@ use std::{fmt::Debug, future::Future, time::Duration};
 use gochat_client::Error;
 use tokio::time::timeout;
 
-use crate::deployment::Deployment;
+use gochat_rig::Deployment;
 
 /// A caller is promised an answer within 2 s; the rest is for machines that are busy with other tests.
 const ANSWERED: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use crate::process::{AT_MOST, command, free_addresses};
+use gochat_rig::{AT_MOST, command, free_addresses};
 
 #[tokio::test]
 async fn without_redis_a_service_ends_and_names_what_to_set() {

@@ -1,0 +1,127 @@
+//! A Redis on a port that it keeps, so that it can be lost and come back with all that it had,
+//! or with what it had once.
+
+use std::{fs, net::SocketAddr, path::Path, process::Stdio};
+
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::process::{AT_MOST, free_addresses, until};
+
+/// Where Redis 7 keeps its append-only files, below its data directory.
+const FILES: &str = "appendonlydir";
+
+/// Killed when it is dropped.
+pub struct Redis {
+    address: SocketAddr,
+    data: TempDir,
+    child: Child,
+}
+
+/// All that a Redis held at one moment.
+pub struct Copy {
+    data: TempDir,
+}
+
+impl Redis {
+    /// Starts one that has written down what it answered.
+    pub async fn start() -> Self {
+        let [address] = free_addresses();
+        let data = tempfile::tempdir().unwrap();
+        let child = spawn(address, &data);
+        let redis = Self { address, data, child };
+        redis.listens().await;
+        redis
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address, as services are told it.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// A connection of the test's own.
+    pub async fn raw(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.url()).unwrap();
+        timeout(AT_MOST, client.get_multiplexed_async_connection()).await.unwrap().unwrap()
+    }
+
+    /// Ends it at once, as the loss of its machine would.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts it again where it was, with what it had.
+    pub async fn start_again(&mut self) {
+        self.child = spawn(self.address, &self.data);
+        self.listens().await;
+    }
+
+    /// `-STOP` has it hold its connections and answer nothing, as a machine that hangs; `-CONT` has it go on.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+    }
+
+    /// Cuts the connections that listen to feeds, and says how many there were.
+    pub async fn kill_feeds(&self) -> u32 {
+        let mut kill = redis::cmd("CLIENT");
+        kill.arg("KILL").arg("TYPE").arg("pubsub");
+        kill.query_async(&mut self.raw().await).await.unwrap()
+    }
+
+    /// A copy of all that was answered until now. What is being written meanwhile may be in it or not.
+    pub fn copy(&self) -> Copy {
+        let data = tempfile::tempdir().unwrap();
+        copy_files(self.data.path(), data.path());
+        Copy { data }
+    }
+
+    /// Ends it at once and starts it, where it was, with what the copy holds.
+    pub async fn restore(&mut self, copy: &Copy) {
+        self.kill().await;
+        fs::remove_dir_all(self.data.path().join(FILES)).unwrap();
+        copy_files(copy.data.path(), self.data.path());
+        self.start_again().await;
+    }
+
+    /// Until it answers for all that it has.
+    async fn listens(&self) {
+        until("redis to listen", AT_MOST, async || {
+            TcpStream::connect(self.address).await.ok()?;
+            redis::cmd("PING").query_async::<String>(&mut self.raw().await).await.ok()
+        })
+        .await;
+    }
+}
+
+/// Append-only files only grow, so the copy of one that is written to is an earlier one.
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to.join(FILES)).unwrap();
+    for file in fs::read_dir(from.join(FILES)).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(FILES).join(file.file_name())).unwrap();
+    }
+}
+
+fn spawn(address: SocketAddr, data: &TempDir) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", ""])
+        .args(["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"])
+        .arg("--dir")
+        .arg(data.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
