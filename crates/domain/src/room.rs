@@ -21,6 +21,8 @@ pub struct Head {
     pub host: Uid,
     /// The host's name.
     pub host_name: NickName,
+    /// How often it was handed over: tells a host from the same user's earlier time as host.
+    pub hand_overs: u32,
     /// When it was opened; no two rooms share it.
     pub created_at: Millis,
     /// How many it takes.
@@ -40,6 +42,8 @@ pub struct Invitation {
     pub host: Uid,
     /// The host's name.
     pub host_name: NickName,
+    /// How often the room had been handed over.
+    pub hand_overs: u32,
     /// When it was sent.
     pub sent_at: Millis,
     /// Void from then on.
@@ -49,9 +53,14 @@ pub struct Invitation {
 }
 
 impl Invitation {
+    /// Whether who invited has been host ever since.
+    pub fn is_of(&self, head: &Head) -> bool {
+        (self.host, self.hand_overs) == (head.host, head.hand_overs)
+    }
+
     /// Whether it can still be answered in this room at this moment.
     pub fn stands(&self, head: &Head, now: Millis) -> bool {
-        !head.closed && self.host == head.host && now < self.expires_at
+        !head.closed && self.is_of(head) && now < self.expires_at
     }
 }
 

@@ -295,6 +295,8 @@ fn an_invitation_is_good_for_one_answer_in_time_from_its_host() {
     decide(&mut world, invite(3)).unwrap();
     decide(&mut world, TransferHost { caller: uid(1), target: uid(2) }).unwrap();
     assert_eq!(decide(&mut world, respond(3)), Err(Refusal::InvitationInvalid), "its host is host no more");
+    decide(&mut world, TransferHost { caller: uid(2), target: uid(1) }).unwrap();
+    assert_eq!(decide(&mut world, respond(3)), Err(Refusal::InvitationInvalid), "nor has been since");
 }
 
 #[test]

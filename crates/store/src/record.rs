@@ -32,6 +32,8 @@ pub(crate) struct HeadRecord {
     pub hands_lowered_at: i64,
     #[prost(bool, tag = "9")]
     pub closed: bool,
+    #[prost(uint32, tag = "10")]
+    pub hand_overs: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -73,6 +75,8 @@ pub(crate) struct InvitationRecord {
     pub expires_at: i64,
     #[prost(string, tag = "5")]
     pub token: String,
+    #[prost(uint32, tag = "6")]
+    pub hand_overs: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -156,6 +156,7 @@ fn an_invitation_is_shown_with_its_token_to_its_person_alone() {
     let uid = |uid: u32| Uid::try_from(uid).unwrap();
     all.invitations.push(Sent {
         target: uid(2),
+        hand_overs: 0,
         host_name: NickName::parse("user 1").unwrap(),
         host: uid(1),
         token: InvitationToken("secret".to_owned()),

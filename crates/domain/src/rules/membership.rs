@@ -61,6 +61,7 @@ impl Rule for Create {
             subject: self.subject.clone(),
             host: self.host.uid,
             host_name: self.host.nick_name.clone(),
+            hand_overs: 0,
             created_at: self.created_at,
             limits: self.limits,
             hands_lowered_at: Millis(0),

@@ -164,7 +164,12 @@ impl Rule for TransferHost {
             host_name: target.nick_name.clone(),
             former: host.uid,
         };
-        let head = Head { host: target.uid, host_name: target.nick_name.clone(), ..head.clone() };
+        let head = Head {
+            host: target.uid,
+            host_name: target.nick_name.clone(),
+            hand_overs: head.hand_overs + 1,
+            ..head.clone()
+        };
         let change = Change::by(host).head(head).tell(host_changed);
         let change = changed(change, host.standing(former), ChangeCause::HostTransferred);
         let change = changed(change, target.standing(promoted), ChangeCause::HostTransferred);

@@ -93,6 +93,7 @@ impl Rule for Invite {
             target: target.uid,
             host: host.uid,
             host_name: host.nick_name.clone(),
+            hand_overs: head.hand_overs,
             sent_at: room.now,
             expires_at: room.now + self.lifetime,
             token: self.token.clone(),
@@ -193,7 +194,7 @@ impl Rule for ExpireInvitation {
         }
         let change = Change::default().invitation(self.target, None);
         // Void already where its host is host no more: HostChanged told so.
-        if invitation.host != head.host {
+        if !invitation.is_of(head) {
             return Ok(change);
         }
         Ok(change.tell_only([self.target, head.host], EventKind::InvitationExpired(self.target)))

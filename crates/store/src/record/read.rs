@@ -22,6 +22,7 @@ pub(crate) fn read_head(bytes: &[u8]) -> Result<Head> {
         limits: Limits { members: record.member_limit, seats: record.seat_limit },
         hands_lowered_at: Millis(record.hands_lowered_at),
         closed: record.closed,
+        hand_overs: record.hand_overs,
     })
 }
 
@@ -61,6 +62,7 @@ pub(crate) fn read_invitation(target: Uid, bytes: &[u8]) -> Result<Invitation> {
         sent_at: Millis(record.sent_at),
         expires_at: Millis(record.expires_at),
         token: InvitationToken(record.token),
+        hand_overs: record.hand_overs,
     })
 }
 
@@ -106,6 +108,7 @@ mod tests {
             limits: Limits { members: 3, seats: 2 },
             hands_lowered_at: Millis(hands_lowered_at),
             closed: false,
+            hand_overs: 3,
         }
     }
 
@@ -143,6 +146,7 @@ mod tests {
             sent_at: Millis(1),
             expires_at: Millis(2),
             token: InvitationToken("t".to_owned()),
+            hand_overs: 3,
         };
         assert_eq!(read_invitation(invitation.target, &write_invitation(&invitation)).unwrap(), invitation);
     }

@@ -16,6 +16,7 @@ pub(crate) fn write_head(head: &Head) -> Vec<u8> {
         seat_limit: head.limits.seats,
         hands_lowered_at: head.hands_lowered_at.0,
         closed: head.closed,
+        hand_overs: head.hand_overs,
     }
     .encode_to_vec()
 }
@@ -49,6 +50,7 @@ pub(crate) fn write_invitation(invitation: &Invitation) -> Vec<u8> {
         sent_at: invitation.sent_at.0,
         expires_at: invitation.expires_at.0,
         token: invitation.token.0.clone(),
+        hand_overs: invitation.hand_overs,
     }
     .encode_to_vec()
 }
