@@ -231,6 +231,22 @@ fn a_node_that_has_just_started_resumes_from_the_log_read_once() {
 }
 
 #[test]
+fn a_log_that_is_too_short_is_read_once_too() {
+    let mut redis = Redis::opened();
+    let held = redis.place();
+    (1..6).for_each(|n| drop(redis.commits(changed(n))));
+    redis.caps(2);
+    let mut node = Node::with_ring(8);
+    for _ in 0..3 {
+        let mut client = Client::new(LISTENER);
+        client.asks(&mut node, Some(held), None);
+        node.reads_all(&redis);
+        assert_eq!(client.told(&mut node), ["snapshot 6 of 5"]);
+    }
+    assert_eq!(node.logs_read, 1);
+}
+
+#[test]
 fn a_log_of_another_history_resumes_nobody() {
     let mut redis = Redis::opened();
     let copy = redis.clone();
