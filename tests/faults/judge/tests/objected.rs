@@ -295,6 +295,7 @@ fn a_store_that_is_not_what_its_log_says() {
         target: 3.try_into().unwrap(),
         host: 1.try_into().unwrap(),
         host_name: NickName::parse("user 1").unwrap(),
+        hand_overs: 0,
         sent_at: Millis(1),
         expires_at: Millis(2),
         token: InvitationToken("secret".to_owned()),
