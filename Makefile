@@ -4,13 +4,15 @@
 SHELL  := /bin/sh
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PYTHON := $(TARGET)/python
+HTTP   := $(TARGET)/http
+BROWSER := $(TARGET)/browser
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench redis cc
+.PHONY: help run demo test check http browser bench chromium redis cc
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 run: redis cc ## Build all five services and run them on this machine
 	@echo '== build (the first time takes a few minutes)'
@@ -38,6 +40,19 @@ check: cc ## Check format, lints and the laws of the house
 	@echo '== laws'
 	@cargo test --quiet --workspace --test boundaries
 
+http: redis cc $(HTTP)/ready ## Call every documented method as its document says
+	@echo '== build'
+	@cargo build -p gochat-suite
+	@echo '== generated calls'
+	@$(HTTP)/bin/python tests/http/run.py --gochat $(abspath $(TARGET))/debug/gochat
+
+browser: redis cc chromium $(BROWSER)/ready ## Let people meet in real browsers
+	@echo '== build'
+	@cargo build -p gochat-suite
+	@echo '== browsers'
+	@GOCHAT=$(TARGET)/debug/gochat PLAYWRIGHT=$(BROWSER) \
+	CHROMIUM=$$(command -v chromium || command -v chromium-browser) node --test tests/browser/
+
 bench: redis cc ## Measure, and write target/bench.json
 	@echo '== load'
 	@cargo run --release -p gochat-tests --bin load
@@ -61,10 +76,22 @@ cc:
 	@command -v cc >/dev/null || { \
 	$(call install,a C compiler,gcc libc6-dev,gcc,build-base,gcc); }
 
-$(PYTHON)/ready: tests/python/requirements.txt
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+	$(call install,chromium,chromium,chromium,chromium,--cask chromium); }
+
+$(BROWSER)/ready: tests/browser/package.json
+	@node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null || { \
+	$(call install,node (18 or newer) with npm,nodejs npm,nodejs npm,nodejs npm,node); }
+	@echo '== packages for the browser'
+	@mkdir -p $(BROWSER) && cp $< $(BROWSER)/
+	@npm install --prefix $(BROWSER) --silent --no-audit --no-fund --no-package-lock
+	@touch $@
+
+$(PYTHON)/ready $(HTTP)/ready: $(TARGET)/%/ready: tests/%/requirements.txt
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	$(call install,python3 (3.10 or newer) with venv and pip,python3-venv,python3,python3,python3); }
-	@echo '== packages for the Python client'
-	@python3 -m venv $(PYTHON)
-	@$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@echo '== packages for tests/$*'
+	@python3 -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

@@ -5,25 +5,31 @@ use gochat_proto::account::{
     HeartbeatRequest, HeartbeatResponse, LoginRequest, LoginResponse, LogoutRequest,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
+    Gateway,
     caller::{Call, OpenCall},
+    identity::{CookieJar, CookieLine, TICKET_SECONDS},
     json::{Answer, Data, Done},
     upstream::Upstreams,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct Login {
+    #[schema(min_length = 1, max_length = 15)]
     nick_name: String,
     /// Documented as required, but not sent by shipping clients.
+    #[schema(max_length = 1024)]
     avatar: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Identity {
     uid: u32,
     nick_name: String,
     avatar: String,
+    /// To be sent with every other call as `Authorization: Bearer <token>`.
     token: String,
 }
 
@@ -35,28 +41,48 @@ impl From<LoginResponse> for Identity {
 
 pub(crate) async fn login(
     State(mut up): State<Upstreams>,
+    cookies: CookieJar,
     OpenCall { caller, body }: OpenCall<Login>,
-) -> Answer<Data<Identity>> {
+) -> Answer<(CookieLine, Data<Identity>)> {
     let avatar = body.avatar.unwrap_or_default();
     let request = LoginRequest { nick_name: body.nick_name, avatar, ..Default::default() };
-    let login = up.account.login(caller.request(request)).await?;
-    Ok(Data(login.into_inner().into()))
+    let login = up.account.login(caller.request(request)).await?.into_inner();
+    Ok((cookies.give(&login.token), Data(login.into())))
 }
 
 /// A call without parameters beyond the caller.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct Nothing {}
 
 pub(crate) async fn logout(
     State(mut up): State<Upstreams>,
+    cookies: CookieJar,
     Call { caller, .. }: Call<Nothing>,
-) -> Answer<Done> {
+) -> Answer<(CookieLine, Done)> {
     up.account.logout(caller.request(LogoutRequest {})).await?;
-    Ok(Done)
+    Ok((cookies.take(), Done))
 }
 
-#[derive(Deserialize)]
+/// What stands in for a token in the address of an event stream: browsers set no headers there.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EventTicket {
+    /// Good for one stream.
+    ticket: String,
+    /// Seconds that it is good for.
+    expires_in: u64,
+}
+
+pub(crate) async fn get_event_ticket(
+    State(gateway): State<Gateway>,
+    Call { caller, .. }: Call<Nothing>,
+) -> Answer<Data<EventTicket>> {
+    caller.confirm(&gateway.upstreams).await?;
+    Ok(Data(EventTicket { ticket: gateway.policy.ticket(&caller)?, expires_in: TICKET_SECONDS }))
+}
+
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct Heartbeat {
+    /// The room that the caller believes to be in; null, empty or absent outside of one.
     room_id: Option<String>,
 }
 
@@ -68,7 +94,7 @@ impl Heartbeat {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Pulse {
     /// Seconds until the next heartbeat.
     interval: u32,

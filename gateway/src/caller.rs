@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use gochat_proto::account::HeartbeatRequest;
 use serde::{Deserialize, de::DeserializeOwned};
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::{
-    error::{Failure, ReturnCode},
-    json,
-};
+use crate::{Gateway, error::Failure, json, rate::Who, upstream::Upstreams};
 
 /// How long a service may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,24 +18,56 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Caller {
     authorization: Option<MetadataValue<Ascii>>,
     on_behalf_of: Option<u32>,
+    believed: bool,
 }
 
 impl Caller {
     /// Somebody without a name, as for a login.
     pub(crate) fn anonymous() -> Self {
-        Self { authorization: None, on_behalf_of: None }
+        Self { authorization: None, on_behalf_of: None, believed: false }
     }
 
-    /// The holder of the request's token, who says to be `uid`. Fails with 80012
-    /// without a token, or where nobody can have that uid.
-    pub(crate) fn identified(headers: &HeaderMap, uid: Option<i64>) -> Result<Self, Failure> {
-        let stranger = || Failure::new(ReturnCode::NotLoggedIn, "not logged in");
-        let authorization = headers.get(AUTHORIZATION).and_then(metadata).ok_or_else(stranger)?;
-        let on_behalf_of = match uid {
-            Some(uid) => Some(u32::try_from(uid).ok().filter(|uid| *uid != 0).ok_or_else(stranger)?),
-            None => None,
-        };
-        Ok(Self { authorization: Some(authorization), on_behalf_of })
+    /// The holder of a token, who may say to be `uid`.
+    pub(crate) fn proved(authorization: MetadataValue<Ascii>, uid: Option<u32>) -> Self {
+        Self { authorization: Some(authorization), on_behalf_of: uid, believed: false }
+    }
+
+    /// Somebody who is believed to be `uid`, for whom the gateway acts by a token of its own. Every line of the
+    /// request's log says so.
+    pub(crate) fn believed(authorization: MetadataValue<Ascii>, uid: u32) -> Self {
+        tracing::Span::current().record("believed_uid", uid);
+        Self { authorization: Some(authorization), on_behalf_of: Some(uid), believed: true }
+    }
+
+    /// Whether nothing but the uid says who it is.
+    pub(crate) fn is_believed(&self) -> bool {
+        self.believed
+    }
+
+    /// Who the caller says to be.
+    pub(crate) fn on_behalf_of(&self) -> Option<u32> {
+        self.on_behalf_of
+    }
+
+    /// What goes upstream to prove it.
+    pub(crate) fn authorization(&self) -> Option<&MetadataValue<Ascii>> {
+        self.authorization.as_ref()
+    }
+
+    /// Fails with 80012 for a believed uid that isn't logged in: of somebody for whom a service acts, the
+    /// services don't ask that themselves.
+    pub(crate) async fn admit(self, up: &Upstreams) -> Result<Self, Failure> {
+        if self.believed {
+            self.confirm(up).await?;
+        }
+        Ok(self)
+    }
+
+    /// Fails with 80012 for who isn't logged in. Whoever asks is there, so it is a heartbeat that asks.
+    pub(crate) async fn confirm(&self, up: &Upstreams) -> Result<(), Failure> {
+        let mut account = up.account.clone();
+        account.heartbeat(self.request(HeartbeatRequest::default())).await?;
+        Ok(())
     }
 
     /// A message for a service, in the caller's name.
@@ -62,10 +91,6 @@ impl Caller {
     }
 }
 
-fn metadata(value: &HeaderValue) -> Option<MetadataValue<Ascii>> {
-    MetadataValue::try_from(value.as_bytes()).ok()
-}
-
 /// A call of a method by somebody who is logged in.
 #[derive(Debug)]
 pub(crate) struct Call<T> {
@@ -79,15 +104,19 @@ struct Named {
     uid: i64,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Call<T> {
+impl<T: DeserializeOwned + Send> FromRequest<Gateway> for Call<T> {
     type Rejection = Failure;
 
-    async fn from_request(mut request: Request, _state: &S) -> Result<Self, Failure> {
+    async fn from_request(mut request: Request, gateway: &Gateway) -> Result<Self, Failure> {
         let headers = std::mem::take(request.headers_mut());
+        let method = request.uri().path().to_owned();
         let bytes = json::body(&headers, request).await?;
         let Named { uid } = json::parse(&bytes)?;
         let body = json::parse(&bytes)?;
-        Ok(Self { caller: Caller::identified(&headers, Some(uid))?, uid, body })
+        let caller = gateway.policy.caller(&headers, uid)?;
+        gateway.rates.admit(&method, &Who::of(&caller))?;
+        let caller = caller.admit(&gateway.upstreams).await?;
+        Ok(Self { caller, uid, body })
     }
 }
 
@@ -98,10 +127,12 @@ pub(crate) struct OpenCall<T> {
     pub(crate) body: T,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OpenCall<T> {
+impl<T: DeserializeOwned> FromRequest<Gateway> for OpenCall<T> {
     type Rejection = Failure;
 
-    async fn from_request(mut request: Request, _state: &S) -> Result<Self, Failure> {
+    async fn from_request(mut request: Request, gateway: &Gateway) -> Result<Self, Failure> {
+        let client = gateway.rates.client(&request);
+        gateway.rates.admit(request.uri().path(), &Who::Address(client))?;
         let headers = std::mem::take(request.headers_mut());
         Ok(Self { caller: Caller::anonymous(), body: json::parse(&json::body(&headers, request).await?)? })
     }

@@ -1,10 +1,12 @@
 //! The gateway's configuration: flags and `GOCHAT_*` variables.
 
-use std::{net::SocketAddr, num::NonZeroU16, str::FromStr};
+use std::{net::SocketAddr, num::NonZeroU16};
 
 use clap::Parser;
-use gochat_chassis::{ConnectionArgs, TelemetryArgs};
-use http::{HeaderValue, Uri};
+pub use gochat_chassis::Origins;
+use gochat_chassis::{ConnectionArgs, TelemetryArgs, http::HttpArgs};
+
+use crate::{identity::IdentityArgs, rate::RateArgs};
 
 /// Serves the documented HTTP API on top of the gRPC services.
 #[derive(Clone, Debug, Parser)]
@@ -19,12 +21,21 @@ pub struct Config {
     /// The origins whose pages may call, separated by commas, like `https://chat.example.org`; `*` for all.
     #[arg(long, env = "GOCHAT_GATEWAY_ORIGINS", default_value = "*")]
     pub origins: Origins,
+    /// How callers may say who they are.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// The services behind the gateway.
     #[command(flatten)]
     pub upstream: UpstreamArgs,
     /// Connections and their end.
     #[command(flatten)]
     pub connections: ConnectionArgs,
+    /// How long clients may take.
+    #[command(flatten)]
+    pub http: HttpArgs,
+    /// How often they may call.
+    #[command(flatten)]
+    pub rate: RateArgs,
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -41,6 +52,11 @@ impl gochat_chassis::Config for Config {
 
     fn telemetry(&self) -> &TelemetryArgs {
         &self.telemetry
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.identity.check(&self.origins)?;
+        self.rate.check()
     }
 }
 
@@ -64,67 +80,9 @@ pub struct UpstreamArgs {
     pub notifier_connections: NonZeroU16,
 }
 
-/// The origins whose pages may call (CORS).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origins {
-    /// Every origin.
-    All,
-    /// These alone: scheme, host and, where it isn't the scheme's own, port.
-    These(Vec<HeaderValue>),
-}
-
-impl FromStr for Origins {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.trim() {
-            "*" => Ok(Self::All),
-            list => list
-                .split(',')
-                .map(|origin| origin_header(origin.trim()))
-                .collect::<Result<_, _>>()
-                .map(Self::These),
-        }
-    }
-}
-
-/// An origin as browsers send it. What they would never send is refused, since it
-/// would match nothing.
-fn origin_header(origin: &str) -> Result<HeaderValue, String> {
-    let wrong = || format!("not an origin: {origin:?}; write it like https://chat.example.org");
-    let uri: Uri = origin.parse().map_err(|_| wrong())?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
-    let bare = format!("{scheme}://{authority}");
-    if bare != origin || bare != bare.to_ascii_lowercase() || authority.as_str().contains('@') {
-        return Err(wrong());
-    }
-    HeaderValue::from_str(origin).map_err(|_| wrong())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn origins_are_written_as_browsers_send_them() {
-        assert_eq!("*".parse(), Ok(Origins::All));
-        let two = ["https://chat.example.org", "http://localhost:3000"].map(HeaderValue::from_static);
-        let list = "https://chat.example.org, http://localhost:3000";
-        assert_eq!(list.parse(), Ok(Origins::These(two.to_vec())));
-        let wrong = [
-            "",
-            "chat.example.org",
-            "https://a.org/",
-            "https://a.org/x",
-            "https://A.org",
-            "https://u@a.org",
-            "https://a.org,",
-            "https://a.org,*",
-        ];
-        for text in wrong {
-            assert!(text.parse::<Origins>().is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn defaults_are_those_documented() {

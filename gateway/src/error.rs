@@ -1,11 +1,13 @@
 //! Refusals as the documented return codes: the one table, and the answer that carries a code.
 
+use std::time::Duration;
+
 use axum::{
     Extension,
     response::{IntoResponse, Response},
 };
 use gochat_proto::{model::Refusal, status};
-use http::StatusCode;
+use http::{StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -70,18 +72,35 @@ pub(crate) struct Failure {
     http: StatusCode,
     message: String,
     data: Option<Value>,
+    retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// A method that was turned down. `message` is shown to the caller.
     pub(crate) fn new(code: ReturnCode, message: impl Into<String>) -> Self {
-        Self { code, http: StatusCode::OK, message: message.into(), data: None }
+        Self { code, http: StatusCode::OK, message: message.into(), data: None, retry_after: None }
     }
 
     /// A request that reached no method.
     pub(crate) fn transport(http: StatusCode, message: impl Into<String>) -> Self {
         let code = if http.is_server_error() { ReturnCode::Fault } else { ReturnCode::BadParameter };
         Self { http, ..Self::new(code, message) }
+    }
+
+    /// What the caller is told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// A call too many: HTTP 429. `wait` is told in whole seconds.
+    pub(crate) fn too_many(wait: Duration) -> Self {
+        let failure = Self::transport(StatusCode::TOO_MANY_REQUESTS, "too many calls, try again later");
+        Self { retry_after: Some(wait), ..failure }
+    }
+
+    /// `other` where the code is `code`: a method is documented with the other one.
+    pub(crate) fn instead(self, code: ReturnCode, other: ReturnCode) -> Self {
+        if self.code == code { Self { code: other, ..self } } else { self }
     }
 
     /// Carries data all the same: 80004, which clients take as success, needs the room.
@@ -125,7 +144,8 @@ fn from_transport(status: &Status) -> Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let code = Extension(self.code);
-        (self.http, code, Envelope::new(self.code as u32, &self.message, self.data)).into_response()
+        let wait = self.retry_after.map(|wait| [(RETRY_AFTER, wait.as_secs().to_string())]);
+        (self.http, code, wait, Envelope::new(self.code as u32, &self.message, self.data)).into_response()
     }
 }
 

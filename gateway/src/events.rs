@@ -1,12 +1,15 @@
-//! `GET /chat_room/events`: what happens in a room, as server-sent events.
+//! `GET /chat_room/events`: what happens in a room, as server-sent events or over a WebSocket.
 
 mod feed;
 mod frame;
+mod held;
 mod notify;
 mod relay;
 mod session;
 #[cfg(test)]
 mod tests;
+mod translations;
+mod websocket;
 
 use std::{convert::Infallible, time::Duration};
 
@@ -17,15 +20,20 @@ use axum::{
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderName, request::Parts};
 use serde::Deserialize;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     Gateway,
     caller::Caller,
     error::{Failure, ReturnCode},
     json::Answer,
+    rate::Who,
 };
 use feed::Follower;
 use frame::Frame;
+use held::Held;
+use translations::Translations;
+use websocket::Upgrade;
 
 /// A comment is sent after so long without an event, so that proxies keep the stream open.
 const COMMENT: Duration = Duration::from_secs(12);
@@ -34,50 +42,83 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells nginx, and those that follow it, to pass events on as they come.
 const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 
+/// What all streams of a gateway share. Clones are one and the same.
+#[derive(Clone, Default)]
+pub(crate) struct Streams {
+    translations: Translations,
+    /// Connections that the server no longer counts among its own.
+    sockets: TaskTracker,
+}
+
+impl Streams {
+    /// Returns once every WebSocket is closed. The server ends before, if it must.
+    pub(crate) async fn ended(self) {
+        self.sockets.close();
+        self.sockets.wait().await;
+    }
+}
+
 /// A request to follow a room.
 #[derive(Debug)]
 pub(crate) struct Watch {
     caller: Caller,
     room_id: String,
-    resume_token: String,
+    held: Held,
 }
 
 #[derive(Deserialize)]
 struct WatchQuery {
     room_id: String,
     uid: Option<i64>,
+    ticket: Option<String>,
     #[serde(default)]
     last_event_id: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Watch {
+impl FromRequestParts<Gateway> for Watch {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
         let Query(query) = Query::<WatchQuery>::try_from_uri(&parts.uri)
             .map_err(|refused| Failure::new(ReturnCode::BadParameter, refused.body_text()))?;
-        let caller = Caller::identified(&parts.headers, query.uid)?;
+        let caller = gateway.policy.watcher(&parts.headers, query.ticket.as_deref(), query.uid)?;
+        gateway.rates.admit(parts.uri.path(), &Who::of(&caller))?;
+        let caller = caller.admit(&gateway.upstreams).await?;
         // A browser that reconnects sends what it saw last with the address it began with.
         let last_seen =
             parts.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-        let resume_token = last_seen.map_or(query.last_event_id, str::to_owned);
-        Ok(Self { caller, room_id: query.room_id, resume_token })
+        let held = Held::read(last_seen.unwrap_or(&query.last_event_id));
+        Ok(Self { caller, room_id: query.room_id, held })
     }
 }
 
-pub(crate) async fn events(State(gateway): State<Gateway>, watch: Watch) -> Answer<Response> {
-    let Gateway { upstreams, shutdown } = gateway;
-    if shutdown.is_triggered() {
-        return Ok(sse(stream::iter([Frame::away()])));
+pub(crate) async fn events(
+    State(gateway): State<Gateway>,
+    Upgrade(upgrade): Upgrade,
+    watch: Watch,
+) -> Answer<Response> {
+    match upgrade {
+        Some(upgrade) => {
+            Ok(websocket::answer(upgrade, &gateway.streams.sockets, frames(gateway.clone(), watch)))
+        }
+        None => Ok(sse(frames(gateway, watch).await?)),
     }
-    let Watch { caller, room_id, resume_token } = watch;
+}
+
+/// The frames of a stream, up to its end. Fails with what the services refuse.
+async fn frames(gateway: Gateway, watch: Watch) -> Answer<impl Stream<Item = Frame> + Send + 'static> {
+    let Gateway { upstreams, shutdown, streams, .. } = gateway;
+    if shutdown.is_triggered() {
+        return Ok(stream::iter([Frame::away()]).left_stream());
+    }
+    let Watch { caller, room_id, held } = watch;
     let follower = Follower { upstreams, caller, room_id: room_id.clone() };
-    let feed = follower.follow(resume_token).await?;
-    Ok(sse(relay::relayed(feed.into_frames(), room_id, shutdown)))
+    let feed = follower.follow(held, streams.translations).await?;
+    Ok(relay::relayed(feed.into_frames(), room_id, shutdown).right_stream())
 }
 
 fn sse(frames: impl Stream<Item = Frame> + Send + 'static) -> Response {
-    let events = frames.map(|frame| Ok::<_, Infallible>(frame.into_sse()));
+    let events = frames.filter_map(async |frame| frame.into_sse().map(Ok::<_, Infallible>));
     let alive = KeepAlive::new().interval(COMMENT).text("keep-alive");
     ([UNBUFFERED], Sse::new(events).keep_alive(alive)).into_response()
 }

@@ -1,15 +1,31 @@
 //! The envelope: JSON bodies in, `{"ret":{"code","message"},"data"}` out.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, rejection::BytesRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
+};
 
 use crate::error::{Failure, ReturnCode};
+
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What every method answers, whether it succeeded or not.
 #[derive(Serialize)]
@@ -61,15 +77,29 @@ impl IntoResponse for Done {
 /// Reads the body that came with `headers`, which must be JSON where there is one. Fails with HTTP 413
 /// above the limit, 415 for another media type.
 pub(crate) async fn body(headers: &HeaderMap, request: Request) -> Result<Bytes, Failure> {
-    let body = Bytes::from_request(request, &()).await.map_err(|refused| {
-        tracing::debug!(error = refused.body_text(), "body not read");
-        Failure::transport(refused.status(), "the body could not be read, or is too long")
-    })?;
+    if headers.contains_key(CONTENT_ENCODING) {
+        let message = "a body may be compressed with gzip only";
+        return Err(Failure::transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let Ok(read) = timeout(BODY_TIME, Bytes::from_request(request, &())).await else {
+        return Err(Failure::transport(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
+    };
+    let body = read.map_err(|refused| unread(&refused))?;
     if !is_json(headers) && !body.is_empty() {
         let message = "the body must be application/json";
         return Err(Failure::transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     Ok(body)
+}
+
+fn unread(refused: &BytesRejection) -> Failure {
+    tracing::debug!(error = refused.body_text(), "body not read");
+    match refused.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Failure::transport(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")
+        }
+        _ => Failure::new(ReturnCode::BadParameter, "the body could not be read"),
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -84,7 +114,22 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Failure::new(ReturnCode::BadParameter, "the body must be a JSON object"));
     }
-    serde_json::from_slice(body).map_err(|error| Failure::new(ReturnCode::BadParameter, error.to_string()))
+    serde_json::from_slice(body).map_err(|_| Failure::new(ReturnCode::BadParameter, why_not::<T>(body)))
+}
+
+/// What is wrong with a body, by the member that it is wrong in. Read anew: to keep count of members is only
+/// worth it where one is wrong.
+fn why_not<T: DeserializeOwned>(body: &[u8]) -> String {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(error) if error.inner().is_data() => {
+            let (path, text) = (error.path().to_string(), error.inner().to_string());
+            let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+            if path == "." { text.to_owned() } else { format!("{path}: {text}") }
+        }
+        Err(error) => error.inner().to_string(),
+        Ok(_) => "the body must be one JSON object".to_owned(),
+    }
 }
 
 /// The documented way to say yes and no: 1 off, no, lower, reject; 2 on, yes, raise, accept.
@@ -94,6 +139,14 @@ pub(crate) enum Switch {
     Off,
     On,
 }
+
+impl PartialSchema for Switch {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([1, 2])).into()
+    }
+}
+
+impl ToSchema for Switch {}
 
 impl TryFrom<u64> for Switch {
     type Error = &'static str;
@@ -110,4 +163,25 @@ impl TryFrom<u64> for Switch {
 /// A switch as a number.
 pub(crate) fn switch(on: bool) -> u8 {
     if on { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let drops = stream::unfold(tokio::time::interval(Duration::from_secs(1)), |mut each| async {
+            each.tick().await;
+            Some((Ok::<_, std::io::Error>("x"), each))
+        });
+        let began = tokio::time::Instant::now();
+        let request = Request::new(Body::from_stream(drops));
+        let refused = body(&HeaderMap::new(), request).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(began.elapsed(), BODY_TIME);
+    }
 }

@@ -2,21 +2,37 @@
 //! to return code. No rule, no store, no room state.
 
 mod account;
+mod address;
 mod caller;
 mod config;
+mod cors;
 mod error;
 mod events;
+mod identity;
 mod json;
+mod media;
+mod methods;
 mod model;
+mod moderation;
 mod observe;
+mod openapi;
+mod pages;
+mod rate;
 mod room;
 mod routes;
 mod stage;
 mod upstream;
 
+use std::sync::Arc;
+
 use gochat_chassis::{Listeners, Readiness, Shutdown, http};
 
 pub use config::{Config, Origins, UpstreamArgs};
+use events::Streams;
+use identity::Policy;
+pub use identity::{CookieMode, IdentityArgs, Secret};
+pub use rate::RateArgs;
+use rate::Rates;
 use upstream::Upstreams;
 
 /// What every request is served with. Clones are one and the same.
@@ -24,13 +40,30 @@ use upstream::Upstreams;
 struct Gateway {
     upstreams: Upstreams,
     shutdown: Shutdown,
+    policy: Arc<Policy>,
+    rates: Arc<Rates>,
+    streams: Streams,
+}
+
+impl Gateway {
+    fn new(config: &Config, shutdown: Shutdown) -> anyhow::Result<Self> {
+        Ok(Self {
+            upstreams: Upstreams::new(&config.upstream)?,
+            shutdown,
+            policy: Arc::new(Policy::new(&config.identity, &config.origins)?),
+            rates: Arc::new(Rates::new(&config.rate)?),
+            streams: Streams::default(),
+        })
+    }
 }
 
 /// Serves until the shutdown; event streams are then told to come back elsewhere. The
-/// services may come and go meanwhile. Fails where an address of a service is none, or
-/// the server fails.
+/// services may come and go meanwhile. Fails where an address of a service is none, a
+/// secret can't be read, or the server fails.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
-    let gateway = Gateway { upstreams: Upstreams::new(&config.upstream)?, shutdown: shutdown.clone() };
-    let router = routes::router(gateway, &config.origins);
-    http::serve("gateway", listeners, &config.connections, router, Readiness::new(&[]), shutdown).await
+    let gateway = Gateway::new(&config, shutdown.clone())?;
+    let streams = gateway.streams.clone();
+    let router = routes::router(gateway, cors::layer(&config));
+    let args = (&config.connections, &config.http);
+    http::serve("gateway", listeners, args, router, Readiness::new(&[]), shutdown, streams.ended()).await
 }

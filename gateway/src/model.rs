@@ -2,14 +2,17 @@
 
 use gochat_proto::model::{self, Role};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::json::switch;
 
 /// A voice chat room. Times are Unix milliseconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Room {
+    #[schema(pattern = "^[0-9]{9}$")]
     room_id: String,
     subject: String,
+    /// No two rooms have the same.
     create_time: i64,
     creator_name: String,
     /// The host's uid: always a number, and never the name.
@@ -33,17 +36,26 @@ impl From<model::Room> for Room {
 }
 
 /// Somebody in a room. Times are Unix milliseconds, 0 for one that never was.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Attendee {
+    #[schema(pattern = "^[0-9]{9}$")]
     room_id: String,
     uid: u32,
     nick_name: String,
     avatar: String,
+    /// 1 listener, 2 guest speaker, 3 host.
+    #[schema(minimum = 1, maximum = 3)]
     role: u8,
     login_timestamp: i64,
+    /// 1 off, 2 on.
+    #[schema(minimum = 1, maximum = 2)]
     mic: u8,
+    /// 1 not raised, 2 raised.
+    #[schema(minimum = 1, maximum = 2)]
     raise_hand: u8,
     raise_hand_timestamp: i64,
+    /// 1 off stage, 2 on stage.
+    #[schema(minimum = 1, maximum = 2)]
     onstage_state: u8,
     onstage_timestamp: i64,
 }

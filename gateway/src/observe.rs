@@ -20,6 +20,7 @@ pub(crate) async fn observe(State(gateway): State<Gateway>, request: Request, ne
         method = %request.method(),
         path = request.uri().path(),
         request_id = id.as_str(),
+        believed_uid = tracing::field::Empty,
     );
     request::join_trace(&span, request.headers());
     let header = id.header();

@@ -9,6 +9,11 @@ use gochat_proto::{
     },
 };
 use serde::{Deserialize, Serialize};
+use tonic::Status;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::{
     caller::{Call, Caller},
@@ -24,8 +29,10 @@ const PAGE_LIMIT: u32 = 1000;
 /// What a room list gives where no `count` is named.
 const DEFAULT_COUNT: u64 = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct CreateRoom {
+    /// What it is about.
+    #[schema(min_length = 1, max_length = 64)]
     subject: String,
 }
 
@@ -39,9 +46,10 @@ pub(crate) async fn create_room(
 }
 
 /// A call about one room.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct InRoom {
-    room_id: String,
+    /// Nine digits.
+    pub(crate) room_id: String,
 }
 
 /// Who is in the room already is told so, and shown the room all the same.
@@ -84,12 +92,18 @@ pub(crate) async fn close_room(
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Done> {
     let request = CloseRoomRequest { room_id: body.room_id, ..Default::default() };
-    up.room.close_room(caller.request(request)).await?;
+    up.room.close_room(caller.request(request)).await.map_err(not_the_host)?;
     Ok(Done)
 }
 
-#[derive(Deserialize)]
+/// Whether somebody else is in the room at all is no question here: the method is documented without 80011.
+fn not_the_host(status: Status) -> Failure {
+    Failure::from(status).instead(ReturnCode::NotInRoom, ReturnCode::NotPermitted)
+}
+
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct GetRoomList {
+    /// At most; up to 1,000 are given.
     count: Option<u64>,
     /// An inclusive upper bound on `create_time`, in Unix milliseconds; 0 for none.
     begin_timestamp: Option<u64>,
@@ -106,7 +120,7 @@ impl From<GetRoomList> for ListRoomsRequest {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct RoomList {
     room_list: Vec<Room>,
 }
@@ -135,12 +149,24 @@ pub(crate) struct AttendeePage {
     skip: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct PageNumber {
+    /// Nine digits.
     room_id: String,
+    /// Counted from 1.
+    #[schema(minimum = 1)]
     page: u64,
+    #[schema(minimum = 1, maximum = 1000)]
     page_size: u32,
 }
+
+impl PartialSchema for AttendeePage {
+    fn schema() -> RefOr<Schema> {
+        PageNumber::schema()
+    }
+}
+
+impl ToSchema for AttendeePage {}
 
 impl TryFrom<PageNumber> for AttendeePage {
     type Error = &'static str;
@@ -158,7 +184,7 @@ impl TryFrom<PageNumber> for AttendeePage {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct AttendeeList {
     attendee_list_seq: u64,
     gb_personal_state_seq: u64,

@@ -1,69 +1,104 @@
 //! Every documented path, one line each, and what surrounds them all.
 
-use std::{any::Any, time::Duration};
+use std::any::Any;
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
-use http::{
-    Method, StatusCode,
-    header::{HeaderName, RETRY_AFTER},
-};
+use http::StatusCode;
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{AllowHeaders, AllowOrigin, Any as AnyOrigin, CorsLayer},
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, Predicate, SizeAbove},
+    },
+    cors::CorsLayer,
+    decompression::RequestDecompressionLayer,
 };
 
 use crate::{
     Gateway, account,
-    config::Origins,
-    error::{Failure, ReturnCode},
-    events, observe, room, stage,
+    error::{
+        Failure,
+        ReturnCode::{self, *},
+    },
+    events, media,
+    methods::Methods,
+    moderation, observe,
+    pages::Pages,
+    room, stage,
 };
 
 /// The longest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// How long a browser may keep the answer to a preflight.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+/// A shorter answer is not worth being compressed, in bytes.
+const COMPRESSED_FROM: u64 = 1024;
 
-/// The documented API.
-pub(crate) fn router(gateway: Gateway, origins: &Origins) -> Router {
-    surrounded(methods(), gateway, origins)
+/// What a method for hosts may answer.
+const HOSTS: &[ReturnCode] = &[RoomNotFound, NotInRoom, NotPermitted];
+
+/// The API, and the document about it.
+pub(crate) fn router(gateway: Gateway, cors: CorsLayer) -> Router {
+    let (methods, mut document) = additions(documented(Methods::default())).into_parts();
+    document.add_events("/chat_room/events");
+    let pages = Pages::new(document.into_json());
+    surrounded(methods.route("/chat_room/events", get(events::events)).merge(pages.router()), gateway, cors)
 }
 
-fn methods() -> Router<Gateway> {
-    Router::new()
-        .route("/chat_room/login", post(account::login))
-        .route("/chat_room/logout", post(account::logout))
-        .route("/chat_room/heartbeat", post(account::heartbeat))
-        .route("/chat_room/get_room_list", post(room::get_room_list))
-        .route("/chat_room/create_room", post(room::create_room))
-        .route("/chat_room/login_room", post(room::login_room))
-        .route("/chat_room/quit_room", post(room::quit_room))
-        .route("/chat_room/close_room", post(room::close_room))
-        .route("/chat_room/get_attendee_list", post(room::get_attendee_list))
-        .route("/chat_room/get_raise_hand_list", post(room::get_raise_hand_list))
-        .route("/chat_room/get_stateful_list", post(room::get_stateful_list))
-        .route("/chat_room/operate_raise_hand", post(stage::operate_raise_hand))
-        .route("/chat_room/set_user_info", post(stage::set_user_info))
-        .route("/chat_room/invite_onstage", post(stage::invite_onstage))
-        .route("/chat_room/response_onstage_invite", post(stage::response_onstage_invite))
-        .route("/chat_room/events", get(events::events))
+#[rustfmt::skip]
+fn documented(methods: Methods) -> Methods {
+    methods
+        .method("login", account::login, "Takes a nick name, and gives a uid and a token.", &[NickNameInUse])
+        .method("logout", account::logout, "Ends the session, and the stay in a room.", &[])
+        .method("heartbeat", account::heartbeat, "Says that the caller is still there.", &[RoomNotFound, NotInRoom])
+        .method("get_room_list", room::get_room_list, "Open rooms, newest first.", &[])
+        .method("create_room", room::create_room, "Opens a room; the caller enters as host, on stage.", &[NoRoomId])
+        .method("login_room", room::login_room, "Enters a room; 80004 comes with the room as well.", &[RoomNotFound, RoomFull, AlreadyInRoom, Banned])
+        .method("quit_room", room::quit_room, "Leaves a room; a host who leaves closes it.", &[RoomNotFound])
+        .method("close_room", room::close_room, "Ends a room for all. Host only.", &[RoomNotFound, NotPermitted])
+        .method("get_attendee_list", room::get_attendee_list, "A page of who is in the room.", &[RoomNotFound, NotInRoom])
+        .method("get_raise_hand_list", room::get_raise_hand_list, "Raised hands, oldest first.", &[RoomNotFound, NotInRoom])
+        .method("get_stateful_list", room::get_stateful_list, "Who is on stage, the host included.", &[RoomNotFound, NotInRoom])
+        .method("operate_raise_hand", stage::operate_raise_hand, "Raises one's hand, or lowers it.", &[RoomNotFound, NotInRoom, AlreadyOnStage])
+        .method("set_user_info", stage::set_user_info, "Switches a microphone, or takes off the stage.", &[RoomNotFound, NotInRoom, NotPermitted])
+        .method("invite_onstage", stage::invite_onstage, "Invites a listener on stage. Host only.", &[RoomNotFound, NotInRoom, NotPermitted, StageFull, AlreadyOnStage])
+        .method("response_onstage_invite", stage::response_onstage_invite, "Accepts or rejects an invitation.", &[RoomNotFound, NotInRoom, InvitationInvalid, StageFull])
+        .method("misc/get_web_token", media::get_web_token, "A token for the media provider.", &[])
+        .method("misc/get_event_ticket", account::get_event_ticket, "Stands in for the token in the address of one event stream.", &[])
 }
 
-fn surrounded(methods: Router<Gateway>, gateway: Gateway, origins: &Origins) -> Router {
+#[rustfmt::skip]
+fn additions(methods: Methods) -> Methods {
+    methods
+        .method("x/withdraw_invite", moderation::withdraw_invite, "Takes an invitation back. Host only.", HOSTS)
+        .method("x/lower_hand", moderation::lower_hand, "Lowers somebody's hand. Host only, but for one's own.", HOSTS)
+        .method("x/lower_all_hands", moderation::lower_all_hands, "Lowers every hand. Host only.", HOSTS)
+        .method("x/mute_all", moderation::mute_all, "Mutes every guest speaker. Host only.", HOSTS)
+        .method("x/remove_member", moderation::remove_member, "Takes somebody out, and may keep them out. Host only.", HOSTS)
+        .method("x/unban", moderation::unban, "Lets somebody in again. Host only.", HOSTS)
+        .method("x/get_ban_list", moderation::get_ban_list, "Who is kept out. Host only.", HOSTS)
+        .method("x/transfer_host", moderation::transfer_host, "Makes another member the host. Host only.", HOSTS)
+}
+
+fn surrounded(methods: Router<Gateway>, gateway: Gateway, cors: CorsLayer) -> Router {
     methods
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        // The limit is on what comes out. What is in another encoding is refused by who reads it.
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(
+            CompressionLayer::new()
+                .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM))),
+        )
         .layer(middleware::from_fn_with_state(gateway.clone(), observe::observe))
-        .layer(cors(origins))
+        .layer(cors)
         .with_state(gateway)
 }
 
@@ -77,21 +112,7 @@ async fn wrong_method() -> Failure {
 
 /// A fault of ours. The panic hook has logged where.
 fn panicked(_: Box<dyn Any + Send>) -> Response {
-    Failure::new(ReturnCode::Fault, "internal fault").into_response()
-}
-
-/// Pages of these origins may call. Nothing that a browser adds by itself identifies
-/// anybody, so whatever headers a page sends are let through.
-fn cors(origins: &Origins) -> CorsLayer {
-    let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([HeaderName::from_static("x-request-id"), RETRY_AFTER])
-        .max_age(PREFLIGHT_AGE);
-    match origins {
-        Origins::All => layer.allow_origin(AnyOrigin),
-        Origins::These(list) => layer.allow_origin(AllowOrigin::list(list.iter().cloned())),
-    }
+    Failure::new(Fault, "internal fault").into_response()
 }
 
 #[cfg(test)]
@@ -103,15 +124,14 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::{Config, upstream::Upstreams};
+    use crate::Config;
 
     #[tokio::test]
     async fn a_fault_of_ours_is_answered() {
         let config = Config::try_parse_from(["gochat-gateway"]).unwrap();
-        let upstreams = Upstreams::new(&config.upstream).unwrap();
-        let gateway = Gateway { upstreams, shutdown: Shutdown::new() };
+        let gateway = Gateway::new(&config, Shutdown::new()).unwrap();
         let faulty = Router::new().route("/", get(async || -> Response { panic!("on purpose") }));
-        let router = surrounded(faulty, gateway, &Origins::All);
+        let router = surrounded(faulty, gateway, crate::cors::layer(&config));
         let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.headers().contains_key("x-request-id"));

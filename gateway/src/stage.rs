@@ -8,6 +8,10 @@ use gochat_proto::stage::{
     RespondToInvitationRequest, SetMicRequest,
 };
 use serde::Deserialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::{
     caller::Call,
@@ -15,9 +19,11 @@ use crate::{
     upstream::Upstreams,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct OperateRaiseHand {
+    /// Nine digits.
     room_id: String,
+    /// 1 lower, 2 raise.
     r#type: Switch,
 }
 
@@ -52,14 +58,30 @@ enum Change {
     ToListener,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct UserInfo {
+    /// Nine digits.
     room_id: String,
+    #[schema(value_type = u32, minimum = 1)]
     target_uid: NonZeroU32,
+    /// 1 change the microphone, 2 set as listener.
+    #[schema(minimum = 1, maximum = 2)]
     r#type: u64,
+    /// For type 1: 1 off, 2 on.
+    #[schema(minimum = 1, maximum = 2)]
     mic: Option<u64>,
+    /// For type 2: 1.
+    #[schema(minimum = 1, maximum = 1)]
     on_stage: Option<u64>,
 }
+
+impl PartialSchema for SetUserInfo {
+    fn schema() -> RefOr<Schema> {
+        UserInfo::schema()
+    }
+}
+
+impl ToSchema for SetUserInfo {}
 
 impl TryFrom<UserInfo> for SetUserInfo {
     type Error = &'static str;
@@ -112,9 +134,12 @@ impl From<Switch> for MicSwitch {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct InviteOnstage {
+    /// Nine digits.
     room_id: String,
+    /// Who is to come on stage.
+    #[schema(value_type = u32, minimum = 1)]
     target_uid: NonZeroU32,
 }
 
@@ -128,10 +153,13 @@ pub(crate) async fn invite_onstage(
     Ok(Done)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct ResponseOnstageInvite {
+    /// Nine digits.
     room_id: String,
+    /// As the notification 6004 brought it.
     invite_token: String,
+    /// 1 reject, 2 accept.
     respond: Switch,
 }
 

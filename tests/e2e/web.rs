@@ -1,9 +1,11 @@
 //! People who use the documented HTTP API, and the notifications that each of them is sent.
 
-use futures::{StreamExt, stream::BoxStream};
 use serde_json::{Value, json};
 
-use crate::world::{World, soon};
+use crate::{
+    web_stream::{Listening, Over, Told},
+    world::{World, soon},
+};
 
 /// Somebody who is logged in.
 pub(crate) struct Visitor {
@@ -12,10 +14,11 @@ pub(crate) struct Visitor {
     token: String,
     pub(crate) uid: u64,
     pub(crate) name: String,
-    stream: Option<BoxStream<'static, reqwest::Result<Vec<u8>>>>,
-    unread: String,
-    /// The name and the data of every notification so far.
-    told: Vec<(String, Value)>,
+    over: Over,
+    stream: Option<Listening>,
+    last_id: String,
+    /// Every notification so far.
+    told: Vec<Told>,
 }
 
 impl Visitor {
@@ -27,8 +30,18 @@ impl Visitor {
         let uid = data["uid"].as_u64().unwrap();
         let token = data["token"].as_str().unwrap().to_owned();
         assert_eq!(data, json!({ "uid": uid, "nick_name": name, "avatar": "", "token": token }));
-        let (stream, unread, told) = (None, String::new(), Vec::new());
-        Self { base, http, token, uid, name: name.to_owned(), stream, unread, told }
+        let (name, over, stream, last_id, told) = (name.to_owned(), Over::Sse, None, String::new(), vec![]);
+        Self { base, http, token, uid, name, over, stream, last_id, told }
+    }
+
+    /// Somebody who is sent notifications in another way.
+    pub(crate) fn over(self, over: Over) -> Self {
+        Self { over, ..self }
+    }
+
+    /// Somebody whose client knows of no token.
+    pub(crate) fn without_token(self) -> Self {
+        Self { token: String::new(), ..self }
     }
 
     /// The whole answer to a call; `uid` goes along.
@@ -56,22 +69,42 @@ impl Visitor {
 
     /// Begins to listen to a room, and gives the snapshot.
     pub(crate) async fn listen(&mut self, room: &str) -> Value {
-        let url = format!("{}events?room_id={room}", self.base);
-        let request = self.http.get(url).bearer_auth(&self.token).send();
-        let answer = soon("the stream", request).await.unwrap();
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        let bytes = answer.bytes_stream().map(|chunk| chunk.map(|bytes| bytes.to_vec()));
-        self.stream = Some(bytes.boxed());
+        self.listen_on(room).await;
         self.sees("snapshot", 6000, |_| true).await
+    }
+
+    /// Begins to listen to a room, from what was seen last on.
+    pub(crate) async fn listen_on(&mut self, room: &str) {
+        let mut url = format!("{}events?room_id={room}&last_event_id={}", self.base, self.last_id);
+        if self.token.is_empty() {
+            url.push_str(&format!("&uid={}", self.uid));
+        }
+        let listening = Listening::begin(self.over, &self.http, &url, &self.token);
+        self.stream = Some(soon("the stream", listening).await);
+    }
+
+    /// The id that was seen last.
+    pub(crate) fn last_id(&self) -> &str {
+        &self.last_id
+    }
+
+    /// Holds another id than the one that was seen last.
+    pub(crate) fn forget_to(&mut self, id: String) {
+        self.last_id = id;
+    }
+
+    /// Is cut off.
+    pub(crate) fn cut(&mut self) {
+        self.stream = None;
     }
 
     /// Waits for a notification, and gives its data.
     pub(crate) async fn sees(&mut self, kind: &str, cmd: u32, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let (event, body) = soon(&format!("{kind} {cmd}"), self.next()).await;
-            self.told.push((event.clone(), body.clone()));
-            if event == kind && body["cmd"] == cmd && wanted(&body["data"]) {
-                return body["data"].clone();
+            let told = soon(&format!("{kind} {cmd}"), self.next()).await;
+            self.told.push(told.clone());
+            if told.event == kind && told.body["cmd"] == cmd && wanted(&told.body["data"]) {
+                return told.body["data"].clone();
             }
         }
     }
@@ -104,16 +137,18 @@ impl Visitor {
 
     /// Waits for the end of the stream, which doesn't ask to come back.
     pub(crate) async fn ends(&mut self) {
-        let mut stream = self.stream.take().expect("listens to a room");
-        while let Some(chunk) = soon("the end of the stream", stream.next()).await {
-            self.unread.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
-        }
-        assert!(!self.unread.contains("retry:"), "{}", self.unread);
+        let stream = self.stream.take().expect("listens to a room");
+        soon("the end of the stream", stream.ends()).await;
+    }
+
+    /// Everything told so far, in order.
+    pub(crate) fn told(&self) -> &[Told] {
+        &self.told
     }
 
     /// Whether a notification so far had this number.
     pub(crate) fn was_told(&self, cmd: u32) -> bool {
-        self.told.iter().any(|(_, body)| body["cmd"] == cmd)
+        self.told.iter().any(|told| told.body["cmd"] == cmd)
     }
 
     /// The list of everybody, as it is given.
@@ -121,24 +156,10 @@ impl Visitor {
         self.data("get_attendee_list", json!({ "room_id": room, "page": 1, "page_size": 100 })).await
     }
 
-    async fn next(&mut self) -> (String, Value) {
-        loop {
-            if let Some((block, rest)) = self.unread.split_once("\n\n") {
-                let field = |name: &str| {
-                    let line = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-                    line.map(|value| value.trim_start().to_owned())
-                };
-                let told = field("data").zip(field("event"));
-                self.unread = rest.to_owned();
-                if let Some((data, event)) = told {
-                    return (event, serde_json::from_str(&data).unwrap());
-                }
-                continue;
-            }
-            let stream = self.stream.as_mut().expect("listens to a room");
-            let chunk = stream.next().await.expect("the stream goes on").unwrap();
-            self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
+    async fn next(&mut self) -> Told {
+        let told = self.stream.as_mut().expect("listens to a room").next().await.expect("the stream goes on");
+        self.last_id = told.id.clone().unwrap_or_else(|| self.last_id.clone());
+        told
     }
 }
 

@@ -21,7 +21,12 @@ impl World {
 
     /// A suite with some of the store's knobs turned.
     pub(crate) async fn with(change: impl Fn(&mut StoreArgs)) -> Self {
-        let config = SuiteConfig::for_tests().unwrap().with_store(change);
+        Self::of(SuiteConfig::for_tests().unwrap().with_store(change)).await
+    }
+
+    /// A suite of that configuration, which doesn't count how often it is asked.
+    pub(crate) async fn of(mut config: SuiteConfig) -> Self {
+        config.gateway.rate.rate = 0;
         Self { suite: start(config, Shutdown::new()).await.unwrap() }
     }
 

@@ -19,19 +19,39 @@ use crate::server::{Server, connect};
 /// How many enter at a time.
 const ENTERING: usize = 32;
 
+/// Who somebody is, and how it proves that.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) uid: u32,
+    token: MetadataValue<Ascii>,
+}
+
+impl Session {
+    /// What proves it, as HTTP says it.
+    pub(crate) fn authorization(&self) -> anyhow::Result<&str> {
+        Ok(self.token.to_str()?)
+    }
+
+    fn asks<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.token.clone());
+        request
+    }
+}
+
 /// Somebody who is in the room.
 #[derive(Clone)]
 pub(crate) struct Person {
-    token: MetadataValue<Ascii>,
+    pub(crate) session: Session,
     pub(crate) room_id: String,
     stage: StageServiceClient<Channel>,
-    hand_up: bool,
+    pub(crate) hand_up: bool,
 }
 
 impl Person {
     /// A call in this person's name.
     pub(crate) fn asks<T>(&self, message: T) -> Request<T> {
-        as_user(&self.token, message)
+        self.session.asks(message)
     }
 
     /// Raises the hand or, where it is up, lowers it. Answers the place that this made.
@@ -55,14 +75,14 @@ pub(crate) async fn enter(server: &Server, people: usize, connections: usize) ->
     for _ in 0..connections {
         stages.push(StageServiceClient::new(connect(&server.told.stage).await?));
     }
-    let (room_id, tokens) = match &server.told.account_and_room {
+    let (room_id, sessions) = match &server.told.account_and_room {
         Some((account, room)) => listeners(account, room, people).await?,
-        None => ("123456789".to_owned(), vec![MetadataValue::from_static("Bearer nobody"); people]),
+        None => ("123456789".to_owned(), vec![nobody(); people]),
     };
-    let with_stage = tokens.into_iter().zip(stages.iter().cycle());
+    let with_stage = sessions.into_iter().zip(stages.iter().cycle());
     Ok(with_stage
-        .map(|(token, stage)| Person {
-            token,
+        .map(|(session, stage)| Person {
+            session,
             room_id: room_id.clone(),
             stage: stage.clone(),
             hand_up: false,
@@ -70,9 +90,11 @@ pub(crate) async fn enter(server: &Server, people: usize, connections: usize) ->
         .collect())
 }
 
-type Tokens = Vec<MetadataValue<Ascii>>;
+fn nobody() -> Session {
+    Session { uid: 0, token: MetadataValue::from_static("Bearer nobody") }
+}
 
-async fn listeners(account: &str, room: &str, people: usize) -> anyhow::Result<(String, Tokens)> {
+async fn listeners(account: &str, room: &str, people: usize) -> anyhow::Result<(String, Vec<Session>)> {
     let account = AccountServiceClient::new(connect(account).await?);
     let rooms = RoomServiceClient::new(connect(room).await?);
     let host = log_in(account.clone(), "host".to_owned()).await?;
@@ -82,32 +104,23 @@ async fn listeners(account: &str, room: &str, people: usize) -> anyhow::Result<(
         client_id: "load".to_owned(),
         ..Default::default()
     };
-    let made = rooms.clone().create_room(as_user(&host, asked)).await?.into_inner();
+    let made = rooms.clone().create_room(host.asks(asked)).await?.into_inner();
     let room_id = made.room.context("a room that is not described")?.room_id;
     let entering = stream::iter(0..people).map(|number| {
         let (account, mut rooms, room_id) = (account.clone(), rooms.clone(), room_id.clone());
         async move {
-            let token = log_in(account, format!("listener-{number}")).await?;
+            let session = log_in(account, format!("listener-{number}")).await?;
             let asked = JoinRoomRequest { room_id, client_id: "load".to_owned(), ..Default::default() };
-            rooms.join_room(as_user(&token, asked)).await?;
-            anyhow::Ok(token)
+            rooms.join_room(session.asks(asked)).await?;
+            anyhow::Ok(session)
         }
     });
-    let tokens = entering.buffered(ENTERING).try_collect().await?;
-    Ok((room_id, tokens))
+    let sessions = entering.buffered(ENTERING).try_collect().await?;
+    Ok((room_id, sessions))
 }
 
-async fn log_in(
-    mut account: AccountServiceClient<Channel>,
-    nick_name: String,
-) -> anyhow::Result<MetadataValue<Ascii>> {
+async fn log_in(mut account: AccountServiceClient<Channel>, nick_name: String) -> anyhow::Result<Session> {
     let asked = LoginRequest { nick_name, ..Default::default() };
-    let token = account.login(asked).await?.into_inner().token;
-    Ok(format!("Bearer {token}").parse()?)
-}
-
-fn as_user<T>(token: &MetadataValue<Ascii>, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", token.clone());
-    request
+    let login = account.login(asked).await?.into_inner();
+    Ok(Session { uid: login.uid, token: format!("Bearer {}", login.token).parse()? })
 }

@@ -3,11 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{commit, fanout, report::Report, serve, server::Server};
+use crate::{commit, fanout, http, report::Report, serve, server::Server};
 
-/// Measures commits and fan-out, each next to a bare handler.
+/// Measures commits and fan-out, each next to a bare handler, and calls through the gateway next to calls past it.
 #[derive(Parser)]
 struct Cli {
     /// How long each figure is measured, in seconds; a fifth of that before it warms up.
@@ -16,8 +16,18 @@ struct Cli {
     /// Where the figures go as JSON; by default bench.json in cargo's target directory.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// What to measure, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http")]
+    scenarios: Vec<Scenario>,
     #[command(subcommand)]
     child: Option<Child>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scenario {
+    Commit,
+    Fanout,
+    Http,
 }
 
 #[derive(Subcommand)]
@@ -37,30 +47,52 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         Some(Child::Suite) => serve::suite().await,
         Some(Child::Bare) => serve::bare().await,
         Some(Child::BareFanout) => serve::bare_fanout().await,
-        None => bench(Duration::from_secs(cli.seconds), cli.out).await,
+        None => bench(&cli.scenarios, Duration::from_secs(cli.seconds), cli.out).await,
     }
 }
 
-async fn bench(length: Duration, out: Option<PathBuf>) -> anyhow::Result<()> {
+async fn bench(scenarios: &[Scenario], length: Duration, out: Option<PathBuf>) -> anyhow::Result<()> {
     let out = out.map_or_else(beside_the_binary, Ok)?;
     let mut report = Report::new(length)?;
-    for name in ["suite", "bare"] {
-        let server = Server::start(&format!("serve-{name}")).await?;
-        let measured = commit::run(&server, length).await.with_context(|| format!("commit, {name}"))?;
+    for scenario in scenarios {
+        match scenario {
+            Scenario::Commit => bench_commit(&mut report, length).await,
+            Scenario::Fanout => bench_fanout(&mut report, length).await,
+            Scenario::Http => bench_http(&mut report, length).await,
+        }
+        .with_context(|| format!("{scenario:?}"))?;
+    }
+    report.show()?;
+    report.write(&out)
+}
+
+async fn bench_commit(report: &mut Report, length: Duration) -> anyhow::Result<()> {
+    for (name, command) in [("suite", "serve-suite"), ("bare", "serve-bare")] {
+        let server = Server::start(command).await?;
+        let measured = commit::run(&server, length).await.context(name)?;
         report.add("commit", name, commit::IN_FLIGHT, measured);
         server.stop().await?;
     }
+    Ok(())
+}
+
+async fn bench_fanout(report: &mut Report, length: Duration) -> anyhow::Result<()> {
     for (name, command) in [("suite", "serve-suite"), ("bare", "serve-bare-fanout")] {
         let server = Server::start(command).await?;
-        for (in_flight, measured) in
-            fanout::run(&server, length).await.with_context(|| format!("fanout, {name}"))?
-        {
+        for (in_flight, measured) in fanout::run(&server, length).await.context(name)? {
             report.add("fanout", name, in_flight, measured);
         }
         server.stop().await?;
     }
-    report.show()?;
-    report.write(&out)
+    Ok(())
+}
+
+async fn bench_http(report: &mut Report, length: Duration) -> anyhow::Result<()> {
+    let server = Server::start("serve-suite").await?;
+    for (name, measured) in http::run(&server, length).await? {
+        report.add("http", name, http::IN_FLIGHT, measured);
+    }
+    server.stop().await
 }
 
 /// `bench.json` in the target directory that this binary was built in.

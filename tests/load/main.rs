@@ -1,10 +1,11 @@
-//! The load generator: what a commit and a fan-out cost, next to servers that do no more than they must.
+//! The load generator: what a commit and a fan-out cost, next to servers that do no more than they must; and what the gateway adds to a call.
 
 mod bare;
 mod cast;
 mod cli;
 mod commit;
 mod fanout;
+mod http;
 mod measure;
 mod report;
 mod serve;

@@ -7,10 +7,7 @@ use futures::future::try_join_all;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use crate::{
-    cast::Person,
-    server::{Cpu, Server},
-};
+use crate::server::{Cpu, Server};
 
 const WARM_UP_SHARE: u32 = 5;
 
@@ -26,14 +23,15 @@ pub(crate) struct Measured {
 }
 
 /// Lets everybody do one operation after the other for so long, after a warm-up that is not counted.
-pub(crate) async fn measure<F>(
+pub(crate) async fn measure<P, F>(
     server: &Server,
-    people: &mut [Person],
+    people: &mut [P],
     length: Duration,
-    operation: impl Fn(Person) -> F + Copy,
+    operation: impl Fn(P) -> F + Copy,
 ) -> anyhow::Result<Measured>
 where
-    F: Future<Output = anyhow::Result<Person>>,
+    P: Clone,
+    F: Future<Output = anyhow::Result<P>>,
 {
     everybody(people, length / WARM_UP_SHARE, operation).await?;
     let (cpu_before, start) = (server.cpu()?, Instant::now());
@@ -49,13 +47,14 @@ where
     Ok(Measured { seconds, latency, cpu, deliveries: 1 })
 }
 
-async fn everybody<F>(
-    people: &mut [Person],
+async fn everybody<P, F>(
+    people: &mut [P],
     length: Duration,
-    operation: impl Fn(Person) -> F + Copy,
+    operation: impl Fn(P) -> F + Copy,
 ) -> anyhow::Result<Histogram<u64>>
 where
-    F: Future<Output = anyhow::Result<Person>>,
+    P: Clone,
+    F: Future<Output = anyhow::Result<P>>,
 {
     let until = Instant::now() + length;
     let loops = people.iter_mut().map(|person| async move {

@@ -14,7 +14,12 @@ const METHOD: &str = "Closed loops from one client process on the same machine, 
     writes (11 fields read; 6 fields, log, sorted set and feed written), on values of its own. fanout: \
     1,000 subscribers over 10 connections; an actor goes on when all of them have its event; an operation \
     is one event at all subscribers; bare hands a ready message to all by a broadcast channel, with no \
-    redis. CPU time is utime + stime of /proc/pid/stat, in steps of 10 ms.";
+    redis. http: 64 people turn their hands on one suite, each on a connection of its own: through its \
+    gateway over HTTP/1.1, then straight at its stage service; the server is all of the suite in both, so \
+    that the ratio shows what the gateway adds. CPU time is utime + stime of /proc/pid/stat, in steps of 10 ms.";
+
+/// The servers that others are compared with; each comes last in its scenario.
+const BASELINES: [&str; 2] = ["bare", "service"];
 
 /// Everything that one run found out.
 #[derive(Serialize)]
@@ -41,9 +46,9 @@ struct Figure {
     p99_us: u64,
     server_cpu_us_per_operation: f64,
     redis_cpu_us_per_operation: Option<f64>,
-    /// Of a suite, how many times the bare server's throughput and server CPU time it has.
-    throughput_to_bare: Option<f64>,
-    server_cpu_to_bare: Option<f64>,
+    /// How many times the throughput and the server CPU time of its scenario's baseline it has.
+    throughput_to_baseline: Option<f64>,
+    server_cpu_to_baseline: Option<f64>,
 }
 
 impl Report {
@@ -82,17 +87,23 @@ impl Report {
             p99_us: measured.latency.value_at_quantile(0.99),
             server_cpu_us_per_operation: each_us(measured.cpu.server),
             redis_cpu_us_per_operation: measured.cpu.redis.map(each_us),
-            throughput_to_bare: None,
-            server_cpu_to_bare: None,
+            throughput_to_baseline: None,
+            server_cpu_to_baseline: None,
         });
-        if let Some((bare, others)) = self.figures.split_last_mut().filter(|(last, _)| last.server == "bare")
-        {
-            let same = |of: &&mut Figure| of.scenario == bare.scenario && of.in_flight == bare.in_flight;
-            for suite in others.iter_mut().filter(same) {
-                suite.throughput_to_bare = Some(suite.operations_per_second / bare.operations_per_second);
-                suite.server_cpu_to_bare =
-                    Some(suite.server_cpu_us_per_operation / bare.server_cpu_us_per_operation);
-            }
+        self.compare();
+    }
+
+    /// Compares the others of its scenario with the last figure, if that is a baseline.
+    fn compare(&mut self) {
+        let Some((base, others)) = self.figures.split_last_mut() else { return };
+        if !BASELINES.contains(&base.server) {
+            return;
+        }
+        let same = |of: &&mut Figure| of.scenario == base.scenario && of.in_flight == base.in_flight;
+        for other in others.iter_mut().filter(same) {
+            other.throughput_to_baseline = Some(other.operations_per_second / base.operations_per_second);
+            other.server_cpu_to_baseline =
+                Some(other.server_cpu_us_per_operation / base.server_cpu_us_per_operation);
         }
     }
 
@@ -144,8 +155,8 @@ fn row(figure: &Figure) -> String {
         ms(figure.p99_us),
         figure.server_cpu_us_per_operation,
         or_none(figure.redis_cpu_us_per_operation, 1),
-        or_none(figure.throughput_to_bare, 2),
-        or_none(figure.server_cpu_to_bare, 2),
+        or_none(figure.throughput_to_baseline, 2),
+        or_none(figure.server_cpu_to_baseline, 2),
     )
 }
 
@@ -169,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn a_suite_is_compared_with_the_bare_server_of_its_scenario() {
+    fn a_figure_is_compared_with_the_baseline_of_its_scenario() {
         let mut report = Report::new(Duration::from_secs(2)).unwrap();
         report.add("commit", "suite", 1, measured(100, 1.0));
         report.add("fanout", "suite", 1, measured(100, 1.0));
         report.add("fanout", "bare", 1, measured(200, 1.0));
         let [other, suite, _] = report.figures.as_slice() else { panic!("three figures") };
-        assert_eq!((other.throughput_to_bare, other.server_cpu_to_bare), (None, None));
-        assert_eq!((suite.throughput_to_bare, suite.server_cpu_to_bare), (Some(0.5), Some(2.0)));
+        assert_eq!((other.throughput_to_baseline, other.server_cpu_to_baseline), (None, None));
+        assert_eq!((suite.throughput_to_baseline, suite.server_cpu_to_baseline), (Some(0.5), Some(2.0)));
         assert!((suite.operations_per_second - 50.0).abs() < 1e-9);
         assert!((suite.deliveries_per_second - 500.0).abs() < 1e-9);
     }

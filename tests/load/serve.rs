@@ -12,13 +12,16 @@ use crate::{bare, server::Told};
 
 /// Longer than any run, so that nobody has to keep a heartbeat.
 const LEASE: Duration = Duration::from_secs(3_600);
+/// Calls that the gateway takes of each person in a second.
+const ANY_NUMBER: u32 = 0;
 
 /// All of GoChat in one process, with a Redis of its own.
 pub(crate) async fn suite() -> anyhow::Result<()> {
-    let config = SuiteConfig::for_tests()?.with_store(|store| {
+    let mut config = SuiteConfig::for_tests()?.with_store(|store| {
         store.lease = LEASE;
         store.session = LEASE;
     });
+    config.gateway.rate.rate = ANY_NUMBER;
     let shutdown = Shutdown::new();
     let running = start(config, shutdown.clone()).await?;
     let at = running.endpoints();
@@ -26,6 +29,7 @@ pub(crate) async fn suite() -> anyhow::Result<()> {
         account_and_room: Some((at.account, at.room)),
         stage: at.stage,
         notifier: at.notifier,
+        gateway: Some(running.gateway_url()),
         redis: running.redis().map(PrivateRedis::pid),
     })?;
     tokio::spawn(async move {
@@ -56,7 +60,7 @@ async fn serve_bare(stage: bare::Stage, redis: Option<u32>) -> anyhow::Result<()
         .add_service(stage)
         .add_service(notifier)
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
-    tell(&Told { account_and_room: None, stage: url.clone(), notifier: url, redis })?;
+    tell(&Told { account_and_room: None, stage: url.clone(), notifier: url, gateway: None, redis })?;
     tokio::select! {
         served = serving => served.context("the bare server failed"),
         read = closed() => read,

@@ -23,6 +23,8 @@ pub(crate) struct Told {
     pub(crate) account_and_room: Option<(String, String)>,
     pub(crate) stage: String,
     pub(crate) notifier: String,
+    /// The gateway; a bare server has none.
+    pub(crate) gateway: Option<String>,
     /// The process id of its Redis, where it has one.
     pub(crate) redis: Option<u32>,
 }

@@ -16,14 +16,18 @@ PATIENCE = 20
 
 
 class Suite:
-    """Starts on entering, ends on leaving. `addresses` is `{"room": "127.0.0.1:40001", …}`."""
+    """Starts on entering, ends on leaving. `addresses` is `{"room": "127.0.0.1:40001", …}`.
 
-    def __init__(self, program):
+    `settings` are variables beside the addresses.
+    """
+
+    def __init__(self, program, settings=None):
         self.addresses = {}
         self._log = tempfile.TemporaryFile()
         listens = [f"GOCHAT_{name.upper()}_{kind}" for name in SERVICES for kind in ("LISTEN", "ADMIN_LISTEN")]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GOCHAT_")}
         environment.update({name: "127.0.0.1:0" for name in listens})
+        environment.update(settings or {})
         self._process = subprocess.Popen(
             [program, "serve", "--ephemeral"],
             env=environment,

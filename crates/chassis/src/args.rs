@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::ServiceTokens;
+use crate::{Origins, ServiceTokens};
 
 /// How connections are taken, and how they are ended.
 #[derive(clap::Args, Clone, Debug)]
@@ -39,6 +39,12 @@ pub struct ServerArgs {
     /// Whether the contract can be read from the server (gRPC reflection).
     #[arg(long, env = "GOCHAT_REFLECTION", default_value_t = true, action = clap::ArgAction::Set)]
     pub reflection: bool,
+    /// Whether pages in browsers can call, by gRPC-Web over HTTP/1.1 or HTTP/2.
+    #[arg(long, env = "GOCHAT_GRPC_WEB", default_value_t = false, action = clap::ArgAction::Set)]
+    pub grpc_web: bool,
+    /// The origins whose pages may call by gRPC-Web, separated by commas, like `https://chat.example.org`; `*` for all.
+    #[arg(long, env = "GOCHAT_GRPC_WEB_ORIGINS", default_value = "*")]
+    pub grpc_web_origins: Origins,
     /// The services that may call, one a line: `name sha256-of-its-token [act-for-users]`.
     #[arg(long, env = "GOCHAT_SERVICE_TOKENS_FILE")]
     pub service_tokens_file: Option<PathBuf>,
@@ -93,6 +99,7 @@ mod tests {
         assert_eq!(args.request_timeout, Duration::from_secs(10));
         assert_eq!(args.max_message, 64 * 1024);
         assert!(args.reflection);
+        assert!(!args.grpc_web);
     }
 
     #[test]
@@ -101,6 +108,7 @@ mod tests {
         assert!(error.contains("--drain-delay") && error.contains("write it like"), "{error}");
         assert!(Flags::try_parse_from(["x", "--max-streams", "0"]).is_err());
         assert!(Flags::try_parse_from(["x", "--reflection", "maybe"]).is_err());
+        assert!(Flags::try_parse_from(["x", "--grpc-web-origins", "true"]).is_err());
     }
 
     #[test]

@@ -1,36 +1,110 @@
 //! An HTTP server with the same life as a gRPC server: admin port, drain, hard end.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, extract::connect_info::Connected, serve::IncomingStream};
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, body, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-use crate::{ConnectionArgs, Listeners, Readiness, Shutdown, connection::Incoming, drain};
+use crate::{
+    ConnectionArgs, Listeners, Readiness, Shutdown,
+    args::duration,
+    connection::{Connection, Incoming},
+    drain,
+    idle::Idle,
+};
+
+/// The most that the head of a request may have, in bytes.
+const HEAD_LIMIT: usize = 32 * 1024;
+/// Requests and streams at a time on one HTTP/2 connection; more wait at the client.
+const MAX_STREAMS: u32 = 256;
+
+/// How long clients may take.
+#[derive(clap::Args, Clone, Debug)]
+pub struct HttpArgs {
+    /// How long the head of a request may take, and an HTTP/1.1 connection rest between two requests.
+    #[arg(long, env = "GOCHAT_HTTP_HEADER_TIMEOUT", default_value = "15s", value_parser = duration)]
+    pub header_timeout: Duration,
+    /// How long nothing may move on a connection. Longer than streams are silent.
+    #[arg(long, env = "GOCHAT_HTTP_IDLE_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub idle_timeout: Duration,
+}
 
 /// Where a request came from; handlers take it as `ConnectInfo<Peer>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-impl Connected<IncomingStream<'_, Incoming>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-/// Serves `router`, which the log calls `name`, over HTTP/1.1 until the shutdown, then ends in order: readiness turns false at once,
-/// requests are still taken for the drain delay, what is open may finish until the hard end, and is cut
-/// there. Streams are told to end by their owners, who hold the same `shutdown`.
+/// Serves `router`, which the log calls `name`, over HTTP/1.1 and HTTP/2 without TLS (with prior knowledge)
+/// until the shutdown, then ends in order: readiness turns false at once, requests are still taken for the
+/// drain delay, what is open may finish until the hard end, and is cut there. Streams are told to end by their
+/// owners, who hold the same `shutdown`. `last` is waited for when all requests are answered: connections that were
+/// upgraded are cut no sooner.
 pub async fn serve(
     name: &'static str,
     listeners: Listeners,
-    args: &ConnectionArgs,
+    (connections, http): (&ConnectionArgs, &HttpArgs),
     router: Router,
     readiness: Readiness,
     shutdown: Shutdown,
+    last: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    drain::run(name, listeners, args, &readiness, &shutdown, |incoming, stop| async move {
-        let service = router.into_make_service_with_connect_info::<Peer>();
-        let stopped = stop.cancelled_owned();
-        axum::serve(incoming, service).with_graceful_shutdown(stopped).await.map_err(Into::into)
+    drain::run(name, listeners, connections, &readiness, &shutdown, |incoming, stop| async move {
+        take(incoming, stop, http, router).await;
+        last.await;
+        Ok(())
     })
     .await
+}
+
+/// Takes connections until `stop`, then waits until what is asked on them is answered.
+async fn take(mut incoming: Incoming, stop: CancellationToken, args: &HttpArgs, router: Router) {
+    let builder = builder(args);
+    let open = GracefulShutdown::new();
+    loop {
+        let (connection, peer) = tokio::select! {
+            accepted = incoming.next() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let idle = Idle::new(connection, args.idle_timeout);
+        serve_one(&builder, &open, idle, Peer(peer), router.clone());
+    }
+    drop(incoming);
+    open.shutdown().await;
+}
+
+fn serve_one(
+    builder: &Builder<TokioExecutor>,
+    open: &GracefulShutdown,
+    connection: Idle<Connection>,
+    peer: Peer,
+    router: Router,
+) {
+    let answer = service_fn(move |mut request: Request<body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), answer).into_owned();
+    let serving = open.watch(serving);
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::debug!(%error, peer = %peer.0, "connection ended");
+        }
+    });
+}
+
+fn builder(args: &HttpArgs) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let mut http1 = builder.http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(args.header_timeout).max_buf_size(HEAD_LIMIT);
+    let mut http2 = builder.http2();
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(HEAD_LIMIT as u32);
+    builder
 }

@@ -15,13 +15,14 @@ use tonic::{
 use tower::Service;
 
 use crate::{
-    Gate, Listeners, Readiness, ServerArgs, Shutdown,
+    Gate, Listeners, Origins, Readiness, ServerArgs, Shutdown,
     connection::{Connection, Incoming},
     cores, drain,
     edge::Edge,
     health::Health,
     limits::Limits,
     observe::Methods,
+    web,
 };
 
 /// How often a silent peer is asked whether it is there, and how long it has to answer.
@@ -105,7 +106,8 @@ impl Server {
             routes: self.routes.routes().prepare(),
         };
         let (name, args, readiness, cores) = (self.name, self.args, self.readiness, self.cores);
-        let grpc = Grpc { edge, max_streams: args.max_streams };
+        let web = args.grpc_web.then(|| args.grpc_web_origins.clone());
+        let grpc = Grpc { edge, max_streams: args.max_streams, web };
         drain::run(name, listeners, &args.connections, &readiness, &shutdown, |incoming, stop| async move {
             health.tell().await;
             let _health = AbortOnDropHandle::new(tokio::spawn(health.follow(stop.clone())));
@@ -133,6 +135,8 @@ impl Server {
 struct Grpc {
     edge: Edge,
     max_streams: u32,
+    /// The origins whose pages may call by gRPC-Web, if any may.
+    web: Option<Origins>,
 }
 
 impl Grpc {
@@ -159,13 +163,19 @@ impl Grpc {
         connections: impl Stream<Item = io::Result<Connection>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StdError> {
-        tonic::transport::Server::builder()
+        let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
             .http2_max_header_list_size(MAX_HEADERS)
             .max_concurrent_streams(self.max_streams)
-            .serve_with_incoming_shutdown(self.edge, connections, stop)
-            .await
-            .map_err(Into::into)
+            .accept_http1(self.web.is_some());
+        let ended = match &self.web {
+            Some(origins) => {
+                let service = web::translated(self.edge, origins);
+                server.serve_with_incoming_shutdown(service, connections, stop).await
+            }
+            None => server.serve_with_incoming_shutdown(self.edge, connections, stop).await,
+        };
+        Ok(ended?)
     }
 }

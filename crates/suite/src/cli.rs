@@ -67,6 +67,7 @@ impl ServeArgs {
             .with_server(|server| server.clone_from(&self.server))
             .with_telemetry(&self.telemetry);
         config.gateway.connections = self.server.connections.clone();
+        config.gateway.rate.service_tokens_file.clone_from(&self.server.service_tokens_file);
         if self.store.redis_url.is_empty() {
             let data_dir = self.data_dir.clone().filter(|path| !path.as_os_str().is_empty());
             config.private_redis = Some(private_redis::Options { ephemeral: self.ephemeral, data_dir });

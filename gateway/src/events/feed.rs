@@ -14,7 +14,9 @@ use tonic::{Code, Status};
 
 use super::{
     frame::Frame,
+    held::Held,
     session::{Next, Session, Step},
+    translations::Translations,
 };
 use crate::{
     caller::{Caller, PATIENCE},
@@ -43,32 +45,37 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// The frames from a resume token on, or from a snapshot on where it is empty. Fails
+    /// The frames from what is held on, or from a snapshot on for who begins. Fails
     /// with what the services refuse.
-    pub(crate) async fn follow(mut self, resume_token: String) -> Result<Feed, Status> {
-        let frames = self.subscribe(&resume_token).await?;
-        Ok(Feed { follower: self, frames, session: Session::at(resume_token), anew: None, failed: 0 })
+    pub(crate) async fn follow(mut self, held: Held, translations: Translations) -> Result<Feed, Status> {
+        let frames = self.subscribe(&held).await?;
+        let session = Session::new(held, translations);
+        Ok(Feed { follower: self, frames, session, anew: None, failed: 0 })
     }
 
     /// Documented calls answer no place, so a caller can't say which one the stream must
     /// have reached: the gateway asks, for who begins, and where the notifier may not
     /// have heard yet that the caller has come in.
-    async fn subscribe(&mut self, resume_token: &str) -> Result<Frames, Status> {
-        if !resume_token.is_empty() {
-            match self.subscribe_from(resume_token, None).await {
+    async fn subscribe(&mut self, held: &Held) -> Result<Frames, Status> {
+        if !held.is_empty() {
+            match self.subscribe_from(held, None).await {
                 Err(status) if status::refusal(&status) == Some(Refusal::NotInRoom) => {}
                 other => return other,
             }
         }
         let request = self.caller.request(GetRoomRequest { room_id: self.room_id.clone() });
         let place = self.upstreams.room.get_room(request).await?.into_inner().place;
-        self.subscribe_from(resume_token, place).await
+        self.subscribe_from(held, place).await
     }
 
-    async fn subscribe_from(&self, resume_token: &str, min: Option<Place>) -> Result<Frames, Status> {
-        let (room_id, resume_token) = (self.room_id.clone(), resume_token.to_owned());
-        let roster = Roster::All.into();
-        let request = SubscribeRequest { room_id, resume_token, min, roster, ..Default::default() };
+    async fn subscribe_from(&self, held: &Held, min: Option<Place>) -> Result<Frames, Status> {
+        let request = SubscribeRequest {
+            room_id: self.room_id.clone(),
+            resume_token: held.token().to_owned(),
+            min,
+            roster: Roster::All.into(),
+            held: held.roster().into(),
+        };
         let mut notifier = self.upstreams.notifier();
         let answer = notifier.subscribe(self.caller.stream_request(request));
         let too_late = |_| gochat_chassis::status::unavailable();
@@ -122,7 +129,7 @@ impl Feed {
     async fn read(&mut self) -> Result<Option<Upstream>, Lost> {
         if let Some(place) = self.anew.take() {
             self.session.interrupted();
-            self.frames = self.follower.subscribe_from("", Some(place)).await?;
+            self.frames = self.follower.subscribe_from(&Held::default(), Some(place)).await?;
         }
         match timeout(SILENCE, self.frames.next()).await {
             Ok(Some(came)) => Ok(came?.frame),
@@ -152,7 +159,7 @@ impl Feed {
             tracing::debug!(reason = lost.reason(), failed = self.failed, ?delay, "subscribing again");
             self.failed += 1;
             sleep(delay).await;
-            match self.follower.subscribe(self.session.resume_token()).await {
+            match self.follower.subscribe(self.session.held()).await {
                 Ok(frames) => {
                     self.frames = frames;
                     return Ok(());
@@ -232,7 +239,7 @@ mod tests {
         let config = Config::try_parse_from(["gochat-gateway", "--notifier-url=http://127.0.0.1:1"]).unwrap();
         let upstreams = Upstreams::new(&config.upstream).unwrap();
         let follower = Follower { upstreams, caller: Caller::anonymous(), room_id: "123456789".into() };
-        let session = Session::at("2-000000000000000a".into());
+        let session = Session::new(Held::read("2-000000000000000a"), Translations::default());
         Feed { follower, frames, session, anew: None, failed: 0 }
     }
 

@@ -54,7 +54,7 @@ fn declined(host_uid: u32, declined: &InvitationDeclined) -> Frame {
 }
 
 fn command(cmd: u16, data: Value) -> Frame {
-    Frame::notification(Kind::CustomCommand, json!({ "cmd": cmd, "data": data }))
+    Frame::notification(Kind::CustomCommand, &json!({ "cmd": cmd, "data": data }))
 }
 
 /// What all notifications of a commit share.
@@ -163,7 +163,7 @@ impl Head {
     fn room(&self, cmd: u16, mut data: Value) -> Frame {
         data["seq"] = self.seq.into();
         data["after"] = self.after.into();
-        Frame::notification(Kind::RoomExtraInfo, json!({ "cmd": cmd, "data": data }))
+        Frame::notification(Kind::RoomExtraInfo, &json!({ "cmd": cmd, "data": data }))
     }
 
     fn operated(&self, mut data: Value) -> Value {

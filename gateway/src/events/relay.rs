@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read_is_given_up() {
         let (queue, frames) = mpsc::channel(QUEUE);
-        relayed_into(queue, stream::repeat_with(|| vec![Frame::keep_alive(None)])).await;
+        relayed_into(queue, stream::repeat_with(|| vec![Frame::new(Content::KeepAlive)])).await;
         assert_eq!(frames.len(), QUEUE);
     }
 

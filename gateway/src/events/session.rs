@@ -4,13 +4,17 @@ use std::{collections::HashMap, time::Duration};
 
 use gochat_proto::{
     model::{Member, Place},
-    notifier::{Goodbye, GoodbyeReason, Personal, SnapshotPart, subscribe_response::Frame as Upstream},
+    notifier::{
+        Goodbye, GoodbyeReason, Personal, Roster, SnapshotPart, subscribe_response::Frame as Upstream,
+    },
 };
 use serde_json::json;
 
 use super::{
-    frame::{Frame, Kind},
+    frame::{Content, Frame, Kind},
+    held::Held,
     notify,
+    translations::Translations,
 };
 use crate::model::{Attendee, Room};
 
@@ -35,24 +39,32 @@ pub(crate) enum Next {
 /// What a stream has told, and what it holds back.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
+    translations: Translations,
     /// Where the client stands; empty before the first snapshot.
-    resume_token: String,
+    held: Held,
     /// The parts of a snapshot that have come so far, as one.
     gathering: Option<SnapshotPart>,
     /// A whole snapshot. It waits for the Personal that follows it: who could resume from
     /// between the two would never learn of an invitation.
-    waiting: Option<Frame>,
+    waiting: Option<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    snapshot: Frame,
+    /// Whether the stream leaves listeners out from here on.
+    only_stage: bool,
 }
 
 impl Session {
-    /// The session of a client who stands there; who begins has an empty token.
-    pub(crate) fn at(resume_token: String) -> Self {
-        Self { resume_token, ..Self::default() }
+    /// The session of a client who holds that.
+    pub(crate) fn new(held: Held, translations: Translations) -> Self {
+        Self { translations, held, ..Self::default() }
     }
 
-    /// Where another connection has to go on from.
-    pub(crate) fn resume_token(&self) -> &str {
-        &self.resume_token
+    /// What another connection has to go on from.
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
     }
 
     /// The connection is gone: what was begun on it comes again on the next.
@@ -63,18 +75,25 @@ impl Session {
 
     /// Takes the next frame of the notifier.
     pub(crate) fn take(&mut self, upstream: Upstream) -> Step {
-        let mut frames: Vec<Frame> = self.waiting.take().into_iter().collect();
-        let mut next = Next::GoOn;
+        let mut only_stage = self.held.only_stage();
+        let mut frames = Vec::new();
+        if let Some(waited) = self.waiting.take() {
+            only_stage = waited.only_stage;
+            frames.push(waited.snapshot);
+        }
+        let (mut next, mut reached) = (Next::GoOn, None);
         match upstream {
             Upstream::Snapshot(part) => next = self.gather(part),
             Upstream::Personal(personal) => add_invitation(&mut frames, &personal),
-            Upstream::KeepAlive(alive) => frames.push(Frame::keep_alive(alive.resume_token.parse().ok())),
+            Upstream::KeepAlive(alive) => {
+                frames.push(Frame::new(Content::KeepAlive).at(alive.resume_token.parse().ok()));
+            }
             Upstream::Commit(commit) => {
                 let place = commit.place();
-                match notify::frames(commit) {
+                match self.translations.frames(commit, only_stage) {
                     Some(told) => {
                         frames.extend(told);
-                        self.resume_token = place.to_token();
+                        reached = Some(place);
                     }
                     None => next = Next::Anew(place),
                 }
@@ -82,12 +101,13 @@ impl Session {
             // Nothing documented tells how many there are.
             Upstream::Counts(_) => {}
             Upstream::Goodbye(goodbye) => {
-                frames.extend(farewell(&goodbye));
+                frames.push(farewell(&goodbye));
                 next = Next::End;
             }
         }
-        if let Some(place) = frames.iter().rev().find_map(|frame| frame.place) {
-            self.resume_token = place.to_token();
+        frames.iter_mut().for_each(|frame| frame.only_stage = only_stage);
+        if let Some(place) = reached.or_else(|| frames.iter().rev().find_map(|frame| frame.place)) {
+            self.held = Held::at(place, only_stage);
         }
         Step { frames, next }
     }
@@ -106,7 +126,8 @@ impl Session {
             _ => return Next::Broken,
         };
         if last {
-            self.waiting = Some(snapshot(whole));
+            let only_stage = whole.roster() == Roster::Stage;
+            self.waiting = Some(Waiting { snapshot: snapshot(whole, only_stage), only_stage });
         } else {
             self.gathering = Some(whole);
         }
@@ -121,14 +142,14 @@ fn add_invitation(frames: &mut Vec<Frame>, personal: &Personal) {
     for snapshot in frames.iter_mut() {
         snapshot.place = None;
     }
-    frames.push(Frame { place: personal.place, ..notify::invitation(invitation) });
+    frames.push(notify::invitation(invitation).at(personal.place));
 }
 
-/// The whole room: the host, then who is on stage, then the rest, each in their order.
-fn snapshot(whole: SnapshotPart) -> Frame {
-    let SnapshotPart { place, room, mut members, stage, member_count, .. } = whole;
+/// The whole room, but for listeners where they are left out: the host, then who is on stage, then the rest, each in
+/// their order.
+fn snapshot(whole: SnapshotPart, only_stage: bool) -> Frame {
+    let SnapshotPart { place, room, mut members, stage, .. } = whole;
     let room = room.unwrap_or_default();
-    let complete = members.len() >= member_count as usize;
     let seats: HashMap<u32, usize> = stage.into_iter().zip(1..).collect();
     let rank = |member: &Member| match seats.get(&member.uid) {
         _ if member.uid == room.host_uid => 0,
@@ -141,24 +162,30 @@ fn snapshot(whole: SnapshotPart) -> Frame {
         "room": Room::from(room),
         "attendee_list": attendees,
         "seq": place.unwrap_or_default().revision,
-        "complete": complete,
+        "complete": !only_stage,
     });
-    Frame { place, ..Frame::notification(Kind::Snapshot, json!({ "cmd": 6000, "data": data })) }
+    Frame::notification(Kind::Snapshot, &json!({ "cmd": 6000, "data": data })).at(place)
 }
 
-/// When to come back, where that is of use.
-fn farewell(goodbye: &Goodbye) -> Option<Frame> {
-    match goodbye.reason() {
-        GoodbyeReason::Draining | GoodbyeReason::MaxAge | GoodbyeReason::TooSlow => {
+/// When to come back, or that there is nothing to come back to.
+fn farewell(goodbye: &Goodbye) -> Frame {
+    let newer = GoodbyeReason::try_from(goodbye.reason).is_err();
+    let over = match goodbye.reason() {
+        GoodbyeReason::Unspecified if newer && !goodbye.resume_token.is_empty() => None,
+        GoodbyeReason::Draining | GoodbyeReason::MaxAge | GoodbyeReason::TooSlow => None,
+        GoodbyeReason::Unspecified => Some("ended"),
+        GoodbyeReason::Left => Some("left"),
+        GoodbyeReason::Removed => Some("removed"),
+        GoodbyeReason::Lost => Some("lost"),
+        GoodbyeReason::Replaced => Some("replaced"),
+        GoodbyeReason::LoggedOut => Some("logged_out"),
+        GoodbyeReason::RoomClosed => Some("room_closed"),
+    };
+    match over {
+        Some(reason) => Frame::new(Content::Over(reason)),
+        None => {
             let after = Duration::from_millis(goodbye.retry_after_ms.into());
-            Some(Frame::retry(goodbye.resume_token.parse().ok(), after))
+            Frame::new(Content::Retry(after)).at(goodbye.resume_token.parse().ok())
         }
-        GoodbyeReason::Unspecified
-        | GoodbyeReason::Left
-        | GoodbyeReason::Removed
-        | GoodbyeReason::Lost
-        | GoodbyeReason::Replaced
-        | GoodbyeReason::LoggedOut
-        | GoodbyeReason::RoomClosed => None,
     }
 }

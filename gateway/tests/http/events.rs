@@ -170,6 +170,15 @@ async fn a_refusal_is_answered_like_any_other() {
 }
 
 #[tokio::test]
+async fn streams_are_opened_no_more_often_than_methods_are_called() {
+    let world = World::with(&["--rate=1"]).await;
+    world.will_stream([goodbye(GoodbyeReason::Left)], Then::Ends);
+    assert_eq!(world.events("", Some(TOKEN)).await.status(), 200);
+    let response = world.events("", Some(TOKEN)).await;
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (429, &b"1"[..]));
+}
+
+#[tokio::test]
 async fn a_snapshot_stands_in_for_hands_lowered_at_once() {
     let mut world = World::start().await;
     world.will_stream([commit(2, Kind::HandsLowered(HandsLowered {}))], Then::Lasts);

@@ -4,7 +4,12 @@
 
 mod calls;
 mod events;
+mod hygiene;
+mod identity;
+mod notifications;
 mod resume;
 mod standin;
+mod table;
 mod transport;
+mod websocket;
 mod world;

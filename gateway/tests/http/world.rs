@@ -7,6 +7,7 @@ use gochat_chassis::{Listeners, Shutdown};
 use gochat_gateway::Config;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::standin::Standin;
 
@@ -14,6 +15,8 @@ pub(crate) struct World {
     pub(crate) services: Standin,
     pub(crate) shutdown: Shutdown,
     pub(crate) client: Client,
+    /// The gateway's end.
+    pub(crate) serving: Option<JoinHandle<anyhow::Result<()>>>,
     address: SocketAddr,
 }
 
@@ -26,6 +29,9 @@ impl World {
         let services = Standin::start().await;
         let mut flags: Vec<String> =
             ["gochat-gateway"].iter().chain(flags).map(|f| (*f).to_owned()).collect();
+        if !flags.iter().any(|flag| flag.starts_with("--rate=")) {
+            flags.push("--rate=0".to_owned());
+        }
         for service in ["account", "room", "stage", "notifier"] {
             flags.push(format!("--{service}-url=http://{}", services.address));
         }
@@ -34,8 +40,13 @@ impl World {
         let listeners = Listeners::bind("gateway", any, any).await.unwrap();
         let address = listeners.service_addr().unwrap();
         let shutdown = Shutdown::new();
-        tokio::spawn(gochat_gateway::serve(config, listeners, shutdown.clone()));
-        Self { services, shutdown, client: Client::new(), address }
+        let serving = Some(tokio::spawn(gochat_gateway::serve(config, listeners, shutdown.clone())));
+        Self { services, shutdown, client: Client::new(), serving, address }
+    }
+
+    /// The address of a page outside of the API.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

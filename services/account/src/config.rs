@@ -6,6 +6,8 @@ use clap::Parser;
 use gochat_chassis::{ServerArgs, TelemetryArgs};
 use gochat_store::StoreArgs;
 
+use crate::media::{MediaArgs, MediaTokens};
+
 /// Who somebody is, and that they are still there.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gochat-account", version)]
@@ -19,6 +21,9 @@ pub struct Config {
     /// State.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Tokens for the media provider.
+    #[command(flatten)]
+    pub media: MediaArgs,
     /// Callers, limits and the end.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -41,6 +46,7 @@ impl gochat_chassis::Config for Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        self.store.check().map_err(anyhow::Error::msg)
+        self.store.check().map_err(anyhow::Error::msg)?;
+        MediaTokens::new(&self.media).map(drop)
     }
 }

@@ -1,6 +1,7 @@
 //! The account service: who somebody is, and that they are still there.
 
 mod config;
+mod media;
 mod rpc;
 
 use anyhow::Context;
@@ -9,16 +10,18 @@ use gochat_proto::account::account_service_server::AccountServiceServer;
 use gochat_store::Store;
 
 pub use config::Config;
+pub use media::{MediaArgs, Provider};
 
 /// Serves until the shutdown. Fails where Redis can't be relied on, or the server fails.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
+    let media = media::MediaTokens::new(&config.media)?;
     let store = Store::open(config.store).await.context("cannot use redis (GOCHAT_REDIS_URL)")?;
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);
     let (revoked, ready, redis) = (gate.clone(), readiness.clone(), store.clone());
     store.on_revoked(move |session| revoked.forget(&session.0));
     let server = Server::new("account", &config.server, gate, readiness, gochat_proto::DESCRIPTORS)
-        .add_service(AccountServiceServer::new(rpc::Accounts::new(store)));
+        .add_service(AccountServiceServer::new(rpc::Accounts::new(store, media)));
     tokio::select! {
         served = server.serve(listeners, shutdown) => served,
         () = redis.watch(move |there| ready.set("redis", there)) => Ok(()),

@@ -13,22 +13,25 @@ use gochat_proto::{
     parse::{at_most, field},
     status::{invalid, refuse},
 };
-use gochat_store::{Login, Presence, Store};
+use gochat_store::{Error, Login, Order, Presence, Store};
 use tonic::{Request, Response, Status, async_trait};
 
-/// The longest that a media token lives.
-const MEDIA_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::media::{Grant, MediaTokens};
+
+/// More than any stage has seats.
+const STAGE_MOST: usize = 1_000;
 const AVATAR_BYTES: usize = 1_024;
 const EXTERNAL_ID_BYTES: usize = 128;
 
 /// The service.
 pub(crate) struct Accounts {
     store: Store,
+    media: MediaTokens,
 }
 
 impl Accounts {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, media: MediaTokens) -> Self {
+        Self { store, media }
     }
 
     fn heartbeat_interval_ms(&self) -> u32 {
@@ -69,19 +72,33 @@ impl AccountService for Accounts {
         }))
     }
 
-    /// The token is an opaque one of ours: it is what deployments without a media
-    /// provider hand to clients that insist on having one.
+    /// A room that the caller isn't in is none: the token then admits nowhere.
     async fn get_media_token(
         &self,
         request: Request<GetMediaTokenRequest>,
     ) -> Result<Response<GetMediaTokenResponse>, Status> {
-        caller(&request)?;
+        let uid = caller(&request)?;
         let asked = request.into_inner();
-        room_or_none(&asked.room_id)?;
-        let lifetime = media_token_lifetime(asked.ttl_ms)?;
-        let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-        let expires_at = (self.store.now().await? + lifetime).0;
-        Ok(Response::new(GetMediaTokenResponse { token, expires_at }))
+        let (room, ttl) = (room_or_none(&asked.room_id)?, lifetime(asked.ttl_ms)?);
+        let (room, on_stage) = self.standing(uid, room).await?;
+        let grant = Grant { uid, room, on_stage, issued_at: self.store.now().await?, ttl };
+        let issued = self.media.issue(&grant);
+        Ok(Response::new(GetMediaTokenResponse { token: issued.token, expires_at: issued.expires_at.0 }))
+    }
+}
+
+impl Accounts {
+    /// The room that somebody is in, if it is the one asked for or none is, and whether they are on stage.
+    async fn standing(&self, uid: Uid, asked: Option<RoomId>) -> Result<(Option<RoomId>, bool), Status> {
+        let held = self.store.room_held(uid).await?;
+        let Some(room) = held.filter(|held| asked.is_none_or(|asked| asked == *held)) else {
+            return Ok((None, false));
+        };
+        match self.store.members(room, Some(uid), Order::Stage, None, 0, STAGE_MOST).await {
+            Ok(stage) => Ok((Some(room), stage.members.iter().any(|member| member.uid == uid))),
+            Err(Error::Refused(_)) => Ok((None, false)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -110,25 +127,14 @@ fn room_or_none(room_id: &str) -> Result<Option<RoomId>, Status> {
     if room_id.is_empty() { Ok(None) } else { field("room_id", room_id).map(Some) }
 }
 
-fn media_token_lifetime(ttl_ms: i64) -> Result<Duration, Status> {
-    match u64::try_from(ttl_ms) {
-        Ok(0) => Ok(MEDIA_TOKEN),
-        Ok(ms) => Ok(Duration::from_millis(ms).min(MEDIA_TOKEN)),
-        Err(_) => Err(invalid("ttl_ms", "must not be negative")),
-    }
+fn lifetime(ttl_ms: i64) -> Result<Duration, Status> {
+    let ms = u64::try_from(ttl_ms).map_err(|_| invalid("ttl_ms", "must not be negative"))?;
+    Ok(Duration::from_millis(ms))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_media_token_lives_a_day_at_the_longest() {
-        assert_eq!(media_token_lifetime(0).unwrap(), MEDIA_TOKEN);
-        assert_eq!(media_token_lifetime(1_000).unwrap(), Duration::from_secs(1));
-        assert_eq!(media_token_lifetime(i64::MAX).unwrap(), MEDIA_TOKEN);
-        assert!(media_token_lifetime(-1).is_err());
-    }
 
     #[test]
     fn only_a_service_may_name_somebody_by_its_own_id() {

@@ -95,6 +95,11 @@ impl ServiceTokens {
         self.entries.is_empty()
     }
 
+    /// Whether this is the token of a service. Takes the same time whichever it is, if any.
+    pub fn knows(&self, token: &str) -> bool {
+        self.find(&digest(token)).is_some()
+    }
+
     /// The service whose token has this digest. Takes the same time whichever it is, if any.
     pub(super) fn find(&self, digest: &Digest) -> Option<&Known> {
         let mut found = u32::MAX;
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!((&*gateway.name, gateway.acts_for_users), ("gateway", true));
         assert_eq!(tokens.find(&[1; 32]), None);
         assert_eq!(ServiceTokens::none().find(&[0; 32]), None);
+        assert!(tokens.knows("test") && !tokens.knows("Test"));
     }
 
     #[test]

@@ -1,14 +1,28 @@
 //! A server of HTTP has the same life.
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
+use clap::Parser;
 use futures::{StreamExt, stream};
-use gochat_chassis::{Readiness, Shutdown, http::Peer};
+use gochat_chassis::{
+    Readiness, Shutdown,
+    http::{HttpArgs, Peer},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
 use crate::world::{self, args, listeners};
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    http: HttpArgs,
+}
+
+fn http_args(flags: &str) -> HttpArgs {
+    Flags::try_parse_from(["x"].into_iter().chain(flags.split_whitespace())).unwrap().http
+}
 
 async fn endless() -> Body {
     let first = stream::iter([Ok::<_, std::io::Error>("first")]);
@@ -26,7 +40,16 @@ async fn an_endless_answer_is_cut_at_the_hard_end() {
     let serving = tokio::spawn({
         let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
         async move {
-            gochat_chassis::http::serve("test", listeners, &connections, router, readiness, shutdown).await
+            gochat_chassis::http::serve(
+                "test",
+                listeners,
+                (&connections, &http_args("")),
+                router,
+                readiness,
+                shutdown,
+                std::future::ready(()),
+            )
+            .await
         }
     });
     assert!(world::get(service, "/").await.ends_with("127.0.0.1"));
@@ -42,4 +65,33 @@ async fn an_endless_answer_is_cut_at_the_hard_end() {
     serving.await.unwrap().unwrap();
     let _ = peer.read_to_end(&mut seen).await;
     assert!(!seen.ends_with(b"0\r\n\r\n"), "the answer was cut, not ended");
+}
+
+/// What a peer sees that says this much and then waits, of a server with these flags.
+async fn waits(said: &[u8], flags: &str) -> Vec<u8> {
+    let router = Router::new().route("/", get(async || "there"));
+    let (listeners, service, _) = listeners().await;
+    let (connections, http) = (args("").connections, http_args(flags));
+    let serving = tokio::spawn(async move {
+        let (readiness, shutdown) = (Readiness::new(&[]), Shutdown::new());
+        let (limits, last) = ((&connections, &http), std::future::ready(()));
+        gochat_chassis::http::serve("test", listeners, limits, router, readiness, shutdown, last).await
+    });
+    let mut peer = TcpStream::connect(service).await.unwrap();
+    peer.write_all(said).await.unwrap();
+    let mut seen = Vec::new();
+    let _ = peer.read_to_end(&mut seen).await;
+    serving.abort();
+    seen
+}
+
+#[tokio::test]
+async fn who_takes_too_long_is_given_up() {
+    let asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answered = waits(asked, "--header-timeout 100ms").await;
+    assert!(answered.ends_with(b"there"), "and then the connection rested");
+    assert_eq!(waits(b"GET / HTTP/1.1\r\nhost:", "--header-timeout 100ms").await, b"");
+    assert_eq!(waits(b"", "--idle-timeout 100ms").await, b"", "not even a first word");
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    assert!(!waits(preface, "--idle-timeout 100ms").await.is_empty(), "settings, and nothing to answer");
 }

@@ -7,4 +7,5 @@ mod cores;
 mod http;
 mod life;
 mod probe;
+mod web;
 mod world;

@@ -48,7 +48,7 @@ pub(crate) fn descriptors() -> &'static [u8] {
         package: Some("test.v1".to_owned()),
         service: vec![ServiceDescriptorProto {
             name: Some("Probe".to_owned()),
-            method: ["Who", "Hang", "Panic", "Stream", "Core"].map(method).into(),
+            method: ["Who", "Hang", "Panic", "Stream", "Fail", "Core"].map(method).into(),
             ..Default::default()
         }],
         message_type: vec![prost_types::DescriptorProto {
@@ -79,6 +79,7 @@ impl Service<http::Request<Body>> for Probe {
                 "/test.v1.Probe/Panic" => panic!("as the test wants"),
                 "/test.v1.Probe/Core" => grpc.unary(Core(probe), request).await,
                 "/test.v1.Probe/Stream" => grpc.server_streaming(Stream(probe), request).await,
+                "/test.v1.Probe/Fail" => grpc.server_streaming(Fail, request).await,
                 _ => Status::from(std::io::Error::other("no such method")).into_http(),
             })
         }
@@ -145,6 +146,21 @@ impl ServerStreamingService<String> for Stream {
         };
         let first = futures::future::ready(Ok("first".to_owned()));
         let stream = first.into_stream().chain(second.into_stream()).chain(futures::stream::pending());
+        async move { Ok(Response::new(stream.boxed())) }.boxed()
+    }
+}
+
+/// Sends `first`, then fails.
+struct Fail;
+
+impl ServerStreamingService<String> for Fail {
+    type Response = String;
+    type ResponseStream = BoxStream<'static, Result<String, Status>>;
+    type Future = BoxFuture<'static, Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        let denied = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "no more");
+        let stream = futures::stream::iter([Ok("first".to_owned()), Err(denied.into())]);
         async move { Ok(Response::new(stream.boxed())) }.boxed()
     }
 }
