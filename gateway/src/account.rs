@@ -76,7 +76,7 @@ pub(crate) async fn get_event_ticket(
     State(gateway): State<Gateway>,
     Call { caller, .. }: Call<Nothing>,
 ) -> Answer<Data<EventTicket>> {
-    caller.confirm(&gateway.upstreams).await?;
+    caller.confirm(&gateway.upstreams.here()).await?;
     Ok(Data(EventTicket { ticket: gateway.policy.ticket(&caller)?, expires_in: TICKET_SECONDS }))
 }
 

@@ -115,7 +115,7 @@ impl<T: DeserializeOwned + Send> FromRequest<Gateway> for Call<T> {
         let body = json::parse(&bytes)?;
         let caller = gateway.policy.caller(&headers, uid)?;
         gateway.rates.admit(&method, &Who::of(&caller))?;
-        let caller = caller.admit(&gateway.upstreams).await?;
+        let caller = caller.admit(&gateway.upstreams.here()).await?;
         Ok(Self { caller, uid, body })
     }
 }

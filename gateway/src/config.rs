@@ -1,6 +1,9 @@
 //! The gateway's configuration: flags and `GOCHAT_*` variables.
 
-use std::{net::SocketAddr, num::NonZeroU16};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroUsize},
+};
 
 use clap::Parser;
 pub use gochat_chassis::Origins;
@@ -18,6 +21,10 @@ pub struct Config {
     /// Where health and metrics are served; port 0 picks a free one.
     #[arg(long, env = "GOCHAT_GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:9095")]
     pub admin_listen: SocketAddr,
+    /// On how many cores requests are served, each with a runtime of its own; as many as there are,
+    /// unless it is said.
+    #[arg(long, env = "GOCHAT_GATEWAY_CORES")]
+    pub cores: Option<NonZeroU16>,
     /// The origins whose pages may call, separated by commas, like `https://chat.example.org`; `*` for all.
     #[arg(long, env = "GOCHAT_GATEWAY_ORIGINS", default_value = "*")]
     pub origins: Origins,
@@ -39,6 +46,13 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+}
+
+impl Config {
+    pub(crate) fn cores(&self) -> NonZeroUsize {
+        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.cores.map_or_else(all, NonZeroUsize::from)
+    }
 }
 
 impl gochat_chassis::Config for Config {

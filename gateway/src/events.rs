@@ -83,7 +83,7 @@ impl FromRequestParts<Gateway> for Watch {
             .map_err(|refused| Failure::new(ReturnCode::BadParameter, refused.body_text()))?;
         let caller = gateway.policy.watcher(&parts.headers, query.ticket.as_deref(), query.uid)?;
         gateway.rates.admit(parts.uri.path(), &Who::of(&caller))?;
-        let caller = caller.admit(&gateway.upstreams).await?;
+        let caller = caller.admit(&gateway.upstreams.here()).await?;
         // A browser that reconnects sends what it saw last with the address it began with.
         let last_seen =
             parts.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
@@ -108,6 +108,7 @@ pub(crate) async fn events(
 /// The frames of a stream, up to its end. Fails with what the services refuse.
 async fn frames(gateway: Gateway, watch: Watch) -> Answer<impl Stream<Item = Frame> + Send + 'static> {
     let Gateway { upstreams, shutdown, streams, .. } = gateway;
+    let upstreams = upstreams.here();
     if shutdown.is_triggered() {
         return Ok(stream::iter([Frame::away()]).left_stream());
     }

@@ -25,6 +25,7 @@ mod upstream;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use gochat_chassis::{Listeners, Readiness, Shutdown, http};
 
 pub use config::{Config, Origins, UpstreamArgs};
@@ -33,12 +34,12 @@ use identity::Policy;
 pub use identity::{CookieMode, IdentityArgs, Secret};
 pub use rate::RateArgs;
 use rate::Rates;
-use upstream::Upstreams;
+use upstream::PerCore;
 
 /// What every request is served with. Clones are one and the same.
 #[derive(Clone)]
 struct Gateway {
-    upstreams: Upstreams,
+    upstreams: PerCore,
     shutdown: Shutdown,
     policy: Arc<Policy>,
     rates: Arc<Rates>,
@@ -48,7 +49,7 @@ struct Gateway {
 impl Gateway {
     fn new(config: &Config, shutdown: Shutdown) -> anyhow::Result<Self> {
         Ok(Self {
-            upstreams: Upstreams::new(&config.upstream)?,
+            upstreams: PerCore::new(&config.upstream, config.cores())?,
             shutdown,
             policy: Arc::new(Policy::new(&config.identity, &config.origins)?),
             rates: Arc::new(Rates::new(&config.rate)?),
@@ -64,6 +65,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     let gateway = Gateway::new(&config, shutdown.clone())?;
     let streams = gateway.streams.clone();
     let router = routes::router(gateway, cors::layer(&config));
-    let args = (&config.connections, &config.http);
-    http::serve("gateway", listeners, args, router, Readiness::new(&[]), shutdown, streams.ended()).await
+    let args = (&config.connections, &config.http, config.cores().get());
+    let ended = streams.ended().boxed().shared();
+    http::serve("gateway", listeners, args, router, Readiness::new(&[]), shutdown, ended).await
 }

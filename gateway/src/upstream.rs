@@ -1,23 +1,75 @@
 //! The services behind the gateway, and the connections to them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::extract::FromRef;
-use gochat_chassis::{channel, request};
+use gochat_chassis::{core, endpoint, request};
 use gochat_proto::{
     account::account_service_client::AccountServiceClient,
     notifier::notifier_service_client::NotifierServiceClient, room::room_service_client::RoomServiceClient,
     stage::stage_service_client::StageServiceClient,
 };
-use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{
+    Request, Status,
+    service::interceptor::InterceptedService,
+    transport::{Channel, Endpoint},
+};
 
 use crate::{Gateway, config::UpstreamArgs};
 
 /// A connection whose calls carry the id and the trace of the request that they are made for.
 pub(crate) type Upstream = InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
+
+/// Where the services are.
+#[derive(Debug)]
+struct Addresses {
+    account: Endpoint,
+    room: Endpoint,
+    stage: Endpoint,
+    notifier: Endpoint,
+    /// For event streams, of each core.
+    connections: NonZeroUsize,
+}
+
+impl Addresses {
+    fn read(args: &UpstreamArgs, cores: NonZeroUsize) -> anyhow::Result<Self> {
+        let connections = usize::from(args.notifier_connections.get()).div_ceil(cores.get());
+        Ok(Self {
+            account: endpoint(&args.account_url)?,
+            room: endpoint(&args.room_url)?,
+            stage: endpoint(&args.stage_url)?,
+            notifier: endpoint(&args.notifier_url)?,
+            connections: NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN),
+        })
+    }
+}
+
+/// Clients of all services on each core: a call stays on the core that its request came to.
+#[derive(Clone, Debug)]
+pub(crate) struct PerCore {
+    addresses: Arc<Addresses>,
+    upstreams: Arc<[OnceLock<Upstreams>]>,
+}
+
+impl PerCore {
+    /// Fails for what is not an address.
+    pub(crate) fn new(args: &UpstreamArgs, cores: NonZeroUsize) -> anyhow::Result<Self> {
+        let addresses = Arc::new(Addresses::read(args, cores)?);
+        Ok(Self { addresses, upstreams: (0..cores.get()).map(|_| OnceLock::new()).collect() })
+    }
+
+    /// Those of the core that this is called on.
+    pub(crate) fn here(&self) -> Upstreams {
+        let own = &self.upstreams[core() % self.upstreams.len()];
+        own.get_or_init(|| Upstreams::to(&self.addresses)).clone()
+    }
+}
 
 /// Clients of all services. Cheap to clone; every request has its own.
 #[derive(Clone, Debug)]
@@ -38,17 +90,16 @@ struct Notifiers {
 }
 
 impl Upstreams {
-    /// Connections that are made when first needed. Fails for what is not an address.
-    pub(crate) fn new(args: &UpstreamArgs) -> anyhow::Result<Self> {
-        let notifier = || Ok(NotifierServiceClient::new(upstream(&args.notifier_url)?));
-        let connections =
-            (0..args.notifier_connections.get()).map(|_| notifier()).collect::<anyhow::Result<_>>()?;
-        Ok(Self {
-            account: AccountServiceClient::new(upstream(&args.account_url)?),
-            room: RoomServiceClient::new(upstream(&args.room_url)?),
-            stage: StageServiceClient::new(upstream(&args.stage_url)?),
+    /// Connections that are made when first needed, on the runtime that this is called on.
+    fn to(addresses: &Addresses) -> Self {
+        let notifier = |_| NotifierServiceClient::new(upstream(&addresses.notifier));
+        let connections = (0..addresses.connections.get()).map(notifier).collect();
+        Self {
+            account: AccountServiceClient::new(upstream(&addresses.account)),
+            room: RoomServiceClient::new(upstream(&addresses.room)),
+            stage: StageServiceClient::new(upstream(&addresses.stage)),
             notifier: Arc::new(Notifiers { connections, turn: AtomicUsize::new(0) }),
-        })
+        }
     }
 
     /// A client over the connection whose turn it is.
@@ -58,12 +109,12 @@ impl Upstreams {
     }
 }
 
-fn upstream(url: &str) -> anyhow::Result<Upstream> {
-    Ok(InterceptedService::new(channel(url)?, request::carry))
+fn upstream(service: &Endpoint) -> Upstream {
+    InterceptedService::new(service.connect_lazy(), request::carry)
 }
 
 impl FromRef<Gateway> for Upstreams {
     fn from_ref(gateway: &Gateway) -> Self {
-        gateway.upstreams.clone()
+        gateway.upstreams.here()
     }
 }

@@ -11,7 +11,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
 
 /// A channel to the service at `url` (`http://host:port`). Nothing is connected yet, so the service
-/// may come later; calls fail with UNAVAILABLE while it isn't there. Needs a Tokio runtime.
+/// may come later; calls fail with UNAVAILABLE while it isn't there. It lives on the runtime that it
+/// is made on.
 pub fn channel(url: &str) -> anyhow::Result<Channel> {
     Ok(endpoint(url)?.connect_lazy())
 }
@@ -21,7 +22,8 @@ pub fn channel_with_timeout(url: &str, timeout: Duration) -> anyhow::Result<Chan
     Ok(endpoint(url)?.timeout(timeout).connect_lazy())
 }
 
-fn endpoint(url: &str) -> anyhow::Result<Endpoint> {
+/// The service at `url` (`http://host:port`), to be connected as [`channel`] does.
+pub fn endpoint(url: &str) -> anyhow::Result<Endpoint> {
     let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("not a URL: {url:?}"))?;
     match endpoint.uri().scheme_str() {
         Some("http") => {}

@@ -3,18 +3,20 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
+use futures::StreamExt;
 use hyper::{Request, body, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
-use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Connected;
 use tower::ServiceExt;
 
 use crate::{
     ConnectionArgs, Listeners, Readiness, Shutdown,
     args::duration,
-    connection::{Connection, Incoming},
+    connection::Connection,
+    cores::{self, Handed},
     drain,
     idle::Idle,
 };
@@ -39,41 +41,43 @@ pub struct HttpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `router`, which the log calls `name`, over HTTP/1.1 and HTTP/2 without TLS (with prior knowledge)
-/// until the shutdown, then ends in order: readiness turns false at once, requests are still taken for the
+/// Serves `router`, which the log calls `name`, over HTTP/1.1 and HTTP/2 without TLS (with prior knowledge),
+/// on so many [cores](crate::core), until the shutdown, then ends in order: readiness turns false at once, requests are still taken for the
 /// drain delay, what is open may finish until the hard end, and is cut there. Streams are told to end by their
 /// owners, who hold the same `shutdown`. `last` is waited for when all requests are answered: connections that were
 /// upgraded are cut no sooner.
 pub async fn serve(
     name: &'static str,
     listeners: Listeners,
-    (connections, http): (&ConnectionArgs, &HttpArgs),
+    (connections, http, cores): (&ConnectionArgs, &HttpArgs, usize),
     router: Router,
     readiness: Readiness,
     shutdown: Shutdown,
-    last: impl Future<Output = ()>,
+    last: impl Future<Output = ()> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
+    let http = http.clone();
     drain::run(name, listeners, connections, &readiness, &shutdown, |incoming, stop| async move {
-        take(incoming, stop, http, router).await;
-        last.await;
-        Ok(())
+        let server = move |handed| async move {
+            take(handed, &http, router).await;
+            last.await;
+            Ok(())
+        };
+        cores::serve(name, cores, incoming, &stop, server).await.map_err(Into::into)
     })
     .await
 }
 
-/// Takes connections until `stop`, then waits until what is asked on them is answered.
-async fn take(mut incoming: Incoming, stop: CancellationToken, args: &HttpArgs, router: Router) {
+/// Takes a core's connections until they end, then waits until what is asked on them is answered.
+async fn take(mut handed: Handed, args: &HttpArgs, router: Router) {
     let builder = builder(args);
     let open = GracefulShutdown::new();
-    loop {
-        let (connection, peer) = tokio::select! {
-            accepted = incoming.next() => accepted,
-            () = stop.cancelled() => break,
-        };
+    while let Some(connection) = handed.next().await {
+        // One that was lost on the way is logged there; one without a peer is gone.
+        let Ok(connection) = connection else { continue };
+        let Some(peer) = connection.connect_info().remote_addr() else { continue };
         let idle = Idle::new(connection, args.idle_timeout);
         serve_one(&builder, &open, idle, Peer(peer), router.clone());
     }
-    drop(incoming);
     open.shutdown().await;
 }
 

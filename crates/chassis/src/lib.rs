@@ -30,7 +30,7 @@ mod web;
 
 pub use args::{ConnectionArgs, ServerArgs};
 pub use caller::{Caller, Gate, ServiceTokens, Unavailable};
-pub use channel::channel;
+pub use channel::{channel, endpoint};
 pub use cores::core;
 pub use origins::Origins;
 pub use process::{Config, Listeners, run};

@@ -225,6 +225,8 @@ fn delay(failed: u32, chance: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use clap::Parser;
     use gochat_proto::{
         model::Room,
@@ -232,12 +234,12 @@ mod tests {
     };
 
     use super::{super::frame::Content, *};
-    use crate::Config;
+    use crate::{Config, upstream::PerCore};
 
     /// A feed whose notifier can't be reached any more.
     fn orphaned(frames: Frames) -> Feed {
         let config = Config::try_parse_from(["gochat-gateway", "--notifier-url=http://127.0.0.1:1"]).unwrap();
-        let upstreams = Upstreams::new(&config.upstream).unwrap();
+        let upstreams = PerCore::new(&config.upstream, NonZeroUsize::MIN).unwrap().here();
         let follower = Follower { upstreams, caller: Caller::anonymous(), room_id: "123456789".into() };
         let session = Session::new(Held::read("2-000000000000000a"), Translations::default());
         Feed { follower, frames, session, anew: None, failed: 0 }

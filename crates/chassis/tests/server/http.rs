@@ -43,7 +43,7 @@ async fn an_endless_answer_is_cut_at_the_hard_end() {
             gochat_chassis::http::serve(
                 "test",
                 listeners,
-                (&connections, &http_args("")),
+                (&connections, &http_args(""), 2),
                 router,
                 readiness,
                 shutdown,
@@ -74,7 +74,7 @@ async fn waits(said: &[u8], flags: &str) -> Vec<u8> {
     let (connections, http) = (args("").connections, http_args(flags));
     let serving = tokio::spawn(async move {
         let (readiness, shutdown) = (Readiness::new(&[]), Shutdown::new());
-        let (limits, last) = ((&connections, &http), std::future::ready(()));
+        let (limits, last) = ((&connections, &http, 1), std::future::ready(()));
         gochat_chassis::http::serve("test", listeners, limits, router, readiness, shutdown, last).await
     });
     let mut peer = TcpStream::connect(service).await.unwrap();
