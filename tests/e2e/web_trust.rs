@@ -1,6 +1,5 @@
 //! Clients that know of no token, where the operator lets a mere uid be believed.
 
-use gochat_chassis::ServiceTokens;
 use gochat_suite::SuiteConfig;
 use serde_json::json;
 
@@ -12,12 +11,9 @@ use crate::{
 
 /// A deployment whose gateway may act for users, and believes mere uids.
 async fn trusting() -> World {
-    let mut config = SuiteConfig::for_tests().unwrap().with_server(|server| {
-        server.service_tokens = ServiceTokens::none().with("gateway", "own-token", true)
-    });
+    let mut config = SuiteConfig::for_tests().unwrap();
     config.gateway.identity.trust_uid = true;
-    config.gateway.identity.service_token = Some("own-token".to_owned().into());
-    World::of(config).await
+    World::of(config.with_token_of_its_own()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

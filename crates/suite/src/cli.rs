@@ -72,7 +72,7 @@ impl ServeArgs {
             let data_dir = self.data_dir.clone().filter(|path| !path.as_os_str().is_empty());
             config.private_redis = Some(private_redis::Options { ephemeral: self.ephemeral, data_dir });
         }
-        Ok(config)
+        Ok(config.with_token_of_its_own())
     }
 }
 
