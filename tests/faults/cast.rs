@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gochat_client::{Entered, KeepAlive, Roster, Session, Subscription};
+use gochat_client::{Backoff, Entered, KeepAlive, Roster, Session, Subscription};
 use gochat_proto::view::RoomView;
 use gochat_rig::{Deployment, SERVICE_TOKEN};
 use tokio::task::JoinSet;
@@ -197,7 +197,9 @@ impl Assembly {
     }
 
     async fn login(&mut self, deployment: &Deployment, name: String, avatar: &str) -> Session {
-        let session = deployment.client().login(&name, avatar).await.unwrap();
+        // A busy machine may leave a call unanswered in its time: what is tried again is done once.
+        let client = deployment.client().with_retries(Backoff::CALLS);
+        let session = client.login(&name, avatar).await.unwrap();
         self.alive.push(session.keep_alive());
         session
     }

@@ -195,7 +195,8 @@ impl Scene {
         let store = Store::open(store_args(&self.deployment.redis.url())).await.unwrap();
         let mut objections = Vec::new();
         for room_id in &self.rooms {
-            let snapshot = store.snapshot(room_id.parse().unwrap()).await.unwrap().unwrap();
+            let read = async || store.snapshot(room_id.parse().unwrap()).await.ok().flatten();
+            let snapshot = until("a snapshot", SETTLES, read).await;
             if let Err(wrong) = replays(&self.history, room_id, &snapshot) {
                 objections.push(format!("room {room_id}: {wrong:?}"));
             }
