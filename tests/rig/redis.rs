@@ -3,12 +3,11 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Stdio};
 
-use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::timeout,
 };
 
 use crate::process::{AT_MOST, free_addresses, until};
@@ -52,7 +51,10 @@ impl Redis {
     /// A connection of the test's own.
     pub async fn raw(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.url()).unwrap();
-        timeout(AT_MOST, client.get_multiplexed_async_connection()).await.unwrap().unwrap()
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(AT_MOST))
+            .set_response_timeout(Some(AT_MOST));
+        client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
     }
 
     /// Ends it at once, as the loss of its machine would.
