@@ -1,7 +1,8 @@
 //! Flow 2.2: a listener finds the room and joins; everybody hears of it; the list of attendees.
 
-use gochat_client::{Kind, MemberList, Page, Refusal, Role};
-use serde_json::json;
+use gochat_client::{GoodbyeReason, Kind, MemberList, Page, Refusal, Role, Update};
+use gochat_domain::rules::SecondClient;
+use serde_json::{Value, json};
 
 use crate::{
     sdk::{self, Person},
@@ -101,4 +102,40 @@ async fn through_http() {
     let told = json!({ "ret": { "code": 80004, "message": "already in the room" }, "data": joined });
     assert_eq!(again, told);
     assert_eq!(lea.attendees(room).await, list);
+}
+
+/// Joins the room that somebody is in with another client of the same user.
+async fn join_again(world: &World, person: &Person) -> Value {
+    let asked = reqwest::Client::new()
+        .post(world.url("login_room"))
+        .bearer_auth(person.session.token().unwrap())
+        .json(&json!({ "uid": person.uid(), "room_id": person.room() }))
+        .send();
+    soon("the answer", asked).await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_client_takes_over() {
+    let world = World::start().await;
+    let [_host, mut lea, _leo] = sdk::three(&world).await;
+    let joined = join_again(&world, &lea).await;
+    assert_eq!(joined["ret"]["code"], 0, "{joined}");
+    lea.sees("the end", |update| *update == Update::Ended(GoodbyeReason::Replaced)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_client_is_refused_where_the_deployment_says_so() {
+    let world = World::with(|store| store.second_client = SecondClient::Reject).await;
+    let [mut host, mut lea, _leo] = sdk::three(&world).await;
+    sdk::onto_stage(&mut host, &mut lea).await;
+    let there = lea.members().await;
+    let refused = join_again(&world, &lea).await;
+    assert_eq!(refused["ret"], json!({ "code": 80004, "message": "already in the room" }));
+    let room = &refused["data"];
+    assert_eq!((&room["room_id"], &room["online_count"]), (&json!(lea.room()), &json!(3)));
+    assert_eq!(lea.members().await, there, "nothing has changed for the first");
+
+    lea.session.leave_room(&lea.room()).await.unwrap();
+    let joined = join_again(&world, &lea).await;
+    assert_eq!(joined["ret"]["code"], 0, "{joined}");
 }

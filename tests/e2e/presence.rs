@@ -3,11 +3,16 @@
 
 use std::time::Duration;
 
-use gochat_client::{CloseReason, GoodbyeReason, Kind, LeaveReason, Update};
+use gochat_client::{CloseReason, GoodbyeReason, Kind, LeaveReason, Refusal, Role, Update};
+use gochat_domain::rules::HostLoss;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::{sdk, web, world::World};
+use crate::{
+    sdk::{self, Person},
+    web,
+    world::World,
+};
 
 /// The lease, the grace after a start, and five times as much for a busy machine.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -17,19 +22,59 @@ async fn who_goes_silent_is_gone_with_the_reason() {
     let world = World::with(|store| store.lease = Duration::from_secs(5)).await;
     let [mut host, lea, leo] = sdk::three(&world).await;
     let (_host_is_there, _lea_is_there) = (host.session.keep_alive(), lea.session.keep_alive());
-    let gone = timeout(GONE_WITHIN, async {
+    assert_eq!(in_the_end(&mut host, left).await, (LeaveReason::Lost, leo.uid()));
+    let there: Vec<u32> = host.members().await.iter().map(|member| member.uid).collect();
+    assert_eq!(there, [host.uid(), lea.uid()]);
+}
+
+/// Waits, for as long as leases take to end, for an event.
+async fn in_the_end<T>(person: &mut Person, pick: impl Fn(&Kind) -> Option<T>) -> T {
+    let told = timeout(GONE_WITHIN, async {
         loop {
-            let update = host.next().await;
+            let update = person.next().await;
             if let Update::Event { event, .. } = &update
-                && let Some(left) = left(event)
+                && let Some(picked) = pick(event)
             {
-                return left;
+                return picked;
             }
         }
     });
-    assert_eq!(gone.await.unwrap(), (LeaveReason::Lost, leo.uid()));
-    let there: Vec<u32> = host.members().await.iter().map(|member| member.uid).collect();
-    assert_eq!(there, [host.uid(), lea.uid()]);
+    told.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_longest_on_stage_follows_a_lost_host() {
+    let world = World::with(|store| {
+        (store.lease, store.host_grace) = (Duration::from_secs(5), Duration::ZERO);
+        store.host_loss = HostLoss::Promote;
+    })
+    .await;
+    let [mut host, mut lea, mut leo] = sdk::three(&world).await;
+    let room = host.room();
+    sdk::onto_stage(&mut host, &mut lea).await;
+    host.session.invite(&room, leo.uid()).await.unwrap();
+    let token = leo.invitation().await;
+    let (lea_is_there, _leo_is_there) = (lea.session.keep_alive(), leo.session.keep_alive());
+
+    let changed = in_the_end(&mut lea, |event| match event {
+        Kind::HostChanged(changed) => Some((changed.former_host_uid, changed.host_uid)),
+        _ => None,
+    });
+    assert_eq!(changed.await, (host.uid(), lea.uid()));
+    assert_eq!(lea.event("the host go", left).await, (LeaveReason::Lost, host.uid()));
+    let there: Vec<(u32, Role)> =
+        lea.members().await.iter().map(|member| (member.uid, member.role())).collect();
+    assert_eq!(there, [(lea.uid(), Role::Host), (leo.uid(), Role::Listener)]);
+    let late = leo.session.respond(&room, &token, true).await;
+    sdk::refused(late, Refusal::InvitationInvalid, "the invitation is not valid");
+
+    // Nobody is on stage with lea.
+    drop(lea_is_there);
+    let closed = in_the_end(&mut leo, |event| match event {
+        Kind::RoomClosed(closed) => Some(closed.reason()),
+        _ => None,
+    });
+    assert_eq!(closed.await, CloseReason::HostLost);
 }
 
 /// Why somebody is gone, and who.

@@ -1,6 +1,7 @@
 //! The rules of a voice chat room. Every rule is a pure function from what was
 //! loaded to a [`Change`] or a [`Refusal`]: no I/O, no clock, no ids made inside.
 
+mod act;
 mod change;
 mod event;
 mod ids;
@@ -11,6 +12,7 @@ mod room;
 pub mod rules;
 mod text;
 
+pub use act::{Act, ActKind};
 pub use change::Change;
 pub use event::{ChangeCause, CloseReason, Event, EventKind, LeaveReason};
 pub use ids::{Entry, InvitationToken, Millis, OutOfRange, Place, RoomId, Uid};

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it broke")]
 
+#[path = "invariants/changes.rs"]
+mod changes;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use gochat_domain::{
     Change, ClientId, Counts, Entry, Event, EventKind, InvitationToken, LeaveReason, Limits, Loaded, Millis,
     NickName, Person, Place, Refusal, RoomId, Standing, Subject, Uid,
     rules::{
-        BanTerms, Close, Create, Expire, ExpireInvitation, Invite, Join, Leave, LeaveStage, LowerAllHands,
-        LowerHand, MuteAll, Newcomer, RaiseHand, RemoveMember, Respond, Rule, SetMic, TransferHost, Unban,
-        WithdrawInvitation,
+        BanTerms, Close, Create, Expire, ExpireInvitation, HostLoss, Invite, Join, Leave, LeaveStage,
+        LowerAllHands, LowerHand, MuteAll, Newcomer, RaiseHand, RemoveMember, ReplaceHost, Respond, Rule,
+        SecondClient, SetMic, TransferHost, Unban, WithdrawInvitation,
     },
 };
 use proptest::{prelude::*, sample::select};
@@ -97,7 +100,8 @@ impl World {
         for (uid, person) in &self.people {
             if let Some(invitation) = &person.invitation {
                 assert_eq!(invitation.target, *uid, "an invitation is recorded with its person");
-                assert!(person.member.is_some(), "an invitation ends with its person's stay");
+                let member = person.member.as_ref().expect("an invitation ends with its person's stay");
+                assert!(member.standing.mic().is_none(), "nobody on stage is invited there");
             }
             let banned = person.ban.as_ref().is_some_and(|ban| ban.holds(self.now));
             assert!(!banned || person.member.is_none(), "nobody banned is in");
@@ -111,6 +115,15 @@ fn uid(n: u32) -> Uid {
 
 fn token(n: u32) -> InvitationToken {
     InvitationToken(format!("token-{n}"))
+}
+
+fn expire(uid: Uid, entry: Entry, deadline: Millis, promote: bool) -> Expire {
+    let host_loss = if promote { HostLoss::Promote } else { HostLoss::Close };
+    Expire { uid, entry, deadline, host_loss }
+}
+
+fn join(newcomer: Newcomer) -> Join {
+    Join { newcomer, second_client: SecondClient::TakeOver }
 }
 
 fn newcomer(caller: u32, client: u32, entry: u64) -> Newcomer {
@@ -171,14 +184,20 @@ fn rule(command: &Command, world: &mut World) -> Box<dyn Rule> {
             limits: LIMITS,
             created_at: world.now,
         }),
-        "join" => Box::new(Join { newcomer: newcomer(command.caller, u32::from(on), world.entries) }),
+        "join" => Box::new(Join {
+            newcomer: newcomer(command.caller, u32::from(on), world.entries),
+            second_client: if command.wait % 4 == 0 { SecondClient::Reject } else { SecondClient::TakeOver },
+        }),
         "leave" => {
             let reason = if on { LeaveReason::LoggedOut } else { LeaveReason::Left };
             Box::new(Leave { uid: caller, entry: None, reason })
         }
         "close" => Box::new(Close { caller }),
         "expire" => match member {
-            Some(member) => Box::new(Expire { uid: target, entry: member.entry, deadline: world.now }),
+            Some(member) if on => {
+                Box::new(ReplaceHost { uid: target, entry: member.entry, deadline: world.now })
+            }
+            Some(member) => Box::new(expire(target, member.entry, world.now, command.wait % 2 == 0)),
             None => Box::new(ExpireInvitation { target, deadline: world.now }),
         },
         "raise" => Box::new(RaiseHand { caller }),
@@ -206,48 +225,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_the_invariants(commands in commands()) {
-        let mut world = World::new();
+    fn every_history_keeps_the_invariants(from_full_stage in any::<bool>(), commands in commands()) {
+        let mut world = if from_full_stage { full_stage() } else { World::new() };
         for command in commands {
             world.now = Millis(world.now.0 + command.wait);
             let rule = rule(&command, &mut world);
             let loaded = world.load(&*rule);
             let Ok(change) = rule.decide(&loaded) else { continue };
-            check_change(&loaded, &change);
+            changes::check(&*rule, &loaded, &change);
             world.apply(change);
             world.check();
         }
-    }
-}
-
-/// What holds of each change by itself.
-fn check_change(loaded: &Loaded, change: &Change) {
-    assert!(loaded.head.as_ref().is_none_or(|head| !head.closed), "nothing changes a closed room");
-    for uid in change.members.keys().chain(change.bans.keys()).chain(change.invitations.keys()) {
-        let named = loaded.people.contains_key(uid) || loaded.stage.iter().any(|member| member.uid == *uid);
-        assert!(named, "a rule writes only what it loaded, or its guards would not hold");
-    }
-    for event in &change.events {
-        if let EventKind::MemberChanged { member, .. } | EventKind::MemberJoined(member) = &event.kind {
-            assert_eq!(change.members[&member.uid].as_ref(), Some(member), "events carry the state after");
-        }
-        let is_invitation = matches!(
-            event.kind,
-            EventKind::InvitationSent { .. }
-                | EventKind::InvitationDeclined { .. }
-                | EventKind::InvitationWithdrawn(_)
-                | EventKind::InvitationExpired(_)
-        );
-        assert_eq!(is_invitation, !event.is_public(), "only what is about invitations is private");
-    }
-    let steps_up = |member: &gochat_domain::Member| {
-        let before = loaded.people.get(&member.uid).and_then(|person| person.member.as_ref());
-        member.standing.is_guest_speaker()
-            && before.is_some_and(|before| before.standing.on_stage_at().is_none())
-    };
-    for member in change.members.values().flatten().filter(|member| steps_up(member)) {
-        assert!(loaded.invitation(member.uid).is_some(), "only who is invited steps up");
-        assert_eq!(change.operator.as_ref().map(|by| by.0), Some(member.uid), "and by their own word");
     }
 }
 
@@ -268,7 +256,7 @@ fn opened() -> World {
     };
     decide(&mut world, create).unwrap();
     for n in 2..=3 {
-        decide(&mut world, Join { newcomer: newcomer(n, 0, u64::from(n)) }).unwrap();
+        decide(&mut world, join(newcomer(n, 0, u64::from(n)))).unwrap();
     }
     world
 }
@@ -279,6 +267,17 @@ fn invite(target: u32) -> Invite {
 
 fn respond(caller: u32) -> Respond {
     Respond { caller: uid(caller), token: token(caller), accept: true }
+}
+
+/// Every seat is taken, the higher uid's first.
+fn full_stage() -> World {
+    let mut world = opened();
+    for n in [3, 2] {
+        decide(&mut world, invite(n)).unwrap();
+        decide(&mut world, respond(n)).unwrap();
+        world.now = Millis(world.now.0 + 1);
+    }
+    world
 }
 
 #[test]
@@ -333,11 +332,11 @@ fn hands_go_down_together_and_up_again() {
 #[test]
 fn an_earlier_entry_neither_displaces_nor_removes_a_later_one() {
     let mut world = opened();
-    decide(&mut world, Join { newcomer: newcomer(4, 0, 9) }).unwrap();
-    assert_eq!(decide(&mut world, Join { newcomer: newcomer(4, 1, 8) }), Err(Refusal::Overtaken));
+    decide(&mut world, join(newcomer(4, 0, 9))).unwrap();
+    assert_eq!(decide(&mut world, join(newcomer(4, 1, 8))), Err(Refusal::Overtaken));
     decide(&mut world, Leave { uid: uid(4), entry: Some(Entry(8)), reason: LeaveReason::Left }).unwrap();
     assert!(world.person(uid(4)).member.is_some());
-    decide(&mut world, Expire { uid: uid(4), entry: Entry(8), deadline: Millis(0) }).unwrap();
+    decide(&mut world, expire(uid(4), Entry(8), Millis(0), false)).unwrap();
     assert!(world.person(uid(4)).member.is_some());
     decide(&mut world, Leave { uid: uid(4), entry: Some(Entry(9)), reason: LeaveReason::Left }).unwrap();
     assert!(world.person(uid(4)).member.is_none());

@@ -2,8 +2,14 @@
 
 use std::{fmt, time::Duration};
 
-use clap::Args;
-use gochat_domain::Limits;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use gochat_domain::{
+    Limits,
+    rules::{HostLoss, SecondClient},
+};
 
 /// Settings of the store; the same for every service of a deployment.
 #[derive(Args, Clone)]
@@ -20,6 +26,12 @@ pub struct StoreArgs {
     /// How much longer a host stays.
     #[arg(long, env = "GOCHAT_HOST_GRACE", default_value = "30s", value_parser = humantime::parse_duration)]
     pub host_grace: Duration,
+    /// What becomes of a room whose host is lost: it closes, or the guest speaker longest on stage becomes host.
+    #[arg(long, env = "GOCHAT_HOST_LOSS", default_value = "close", value_parser = host_loss())]
+    pub host_loss: HostLoss,
+    /// What becomes of a second client of somebody in a room: it takes the first one's place, or is refused.
+    #[arg(long, env = "GOCHAT_SECOND_CLIENT", default_value = "take_over", value_parser = second_client())]
+    pub second_client: SecondClient,
     /// How long a session and its nick name live without a heartbeat.
     #[arg(long, env = "GOCHAT_SESSION", default_value = "2m", value_parser = humantime::parse_duration)]
     pub session: Duration,
@@ -44,6 +56,20 @@ pub struct StoreArgs {
     /// The most commits that a room's log keeps.
     #[arg(long, env = "GOCHAT_LOG_MOST", default_value_t = 4_096)]
     pub log_most: u64,
+}
+
+fn host_loss() -> impl TypedValueParser<Value = HostLoss> {
+    PossibleValuesParser::new(["close", "promote"]).map(|word| match word.as_str() {
+        "promote" => HostLoss::Promote,
+        _ => HostLoss::Close,
+    })
+}
+
+fn second_client() -> impl TypedValueParser<Value = SecondClient> {
+    PossibleValuesParser::new(["take_over", "reject"]).map(|word| match word.as_str() {
+        "reject" => SecondClient::Reject,
+        _ => SecondClient::TakeOver,
+    })
 }
 
 /// The address may carry a password.
@@ -118,6 +144,18 @@ mod tests {
         assert_eq!(args.limits(0, 0), Limits { members: 1_000, seats: 10 });
         assert_eq!(args.limits(u32::MAX, u32::MAX), Limits { members: 10_000, seats: 50 });
         assert_eq!([1, 1_000, 10_000].map(|members| args.log_cap(members)), [256, 1_000, 4_096]);
+    }
+
+    #[test]
+    fn what_becomes_of_hosts_and_second_clients_is_chosen_by_name() {
+        let chosen = |flags: &[&str]| {
+            let args = args(flags);
+            (args.host_loss, args.second_client)
+        };
+        assert_eq!(chosen(&[]), (HostLoss::Close, SecondClient::TakeOver));
+        let others = ["--host-loss", "promote", "--second-client", "reject"];
+        assert_eq!(chosen(&others), (HostLoss::Promote, SecondClient::Reject));
+        assert!(Cli::try_parse_from(["test", "--host-loss", "abdicate"]).is_err());
     }
 
     #[test]

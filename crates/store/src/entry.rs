@@ -93,7 +93,8 @@ impl Store {
         request: Option<&Request>,
     ) -> Result<Entered> {
         self.in_time(async {
-            let rule = Join { newcomer: self.newcomer(uid, client).await? };
+            let second_client = self.args.second_client;
+            let rule = Join { newcomer: self.newcomer(uid, client).await?, second_client };
             let committed = self.transact(room, &rule, request, entered_reply(uid)).await?;
             self.settle(uid, room, committed).await
         })

@@ -1,13 +1,13 @@
 //! Deadlines: which have passed, and what becomes of those whose room is gone.
 
 use gochat_domain::{
-    Millis, Refusal, RoomId,
-    rules::{Due, Expire, ExpireInvitation},
+    Change, Entry, Loaded, Millis, Refusal, RoomId, Uid,
+    rules::{Due, Expire, ExpireInvitation, HostLoss, ReplaceHost},
 };
 use redis::cmd;
 
 use crate::{
-    Error, Result, Store,
+    Committed, Error, Result, Store,
     keys::{self, due_name, parse_due},
 };
 
@@ -62,22 +62,36 @@ impl Store {
     pub async fn expire(&self, entry: DueEntry) -> Result<bool> {
         let DueEntry { room, due, deadline } = entry;
         let committed = match due {
-            Due::Lease(uid, entry) => {
-                self.transact(room, &Expire { uid, entry, deadline }, None, |_, change| change.is_nothing())
-                    .await
-            }
+            Due::Lease(uid, entry) => self.end_lease(room, uid, entry, deadline).await,
             Due::Invitation(target) => {
-                let rule = ExpireInvitation { target, deadline };
-                self.transact(room, &rule, None, |_, change| change.is_nothing()).await
+                self.transact(room, &ExpireInvitation { target, deadline }, None, anything).await
             }
         };
         match committed {
-            Ok(nothing) => Ok(!nothing.reply),
+            Ok(committed) => Ok(committed.reply),
             // Renewed, or done by another, since it was seen.
             Err(Error::Conflict) => Ok(false),
             Err(Error::Refused(Refusal::RoomNotFound)) => self.drop_due(entry).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Ends a stay. The stage is looked at for a lost host alone, so that a crowd that goes
+    /// silent neither reads it nor waits for it.
+    async fn end_lease(
+        &self,
+        room: RoomId,
+        uid: Uid,
+        entry: Entry,
+        deadline: Millis,
+    ) -> Result<Committed<bool>> {
+        let host_loss = self.args.host_loss;
+        let expire = Expire { uid, entry, deadline, host_loss };
+        let ended = self.transact(room, &expire, None, anything).await?;
+        if ended.reply || host_loss == HostLoss::Close {
+            return Ok(ended);
+        }
+        self.transact(room, &ReplaceHost { uid, entry, deadline }, None, anything).await
     }
 
     /// Forgets a deadline of a room that is gone.
@@ -87,4 +101,9 @@ impl Store {
         call.arg(due_name(entry.room, entry.due)).arg(entry.deadline.0);
         Ok(self.redis.write(&call).await?)
     }
+}
+
+/// Whether anything was done.
+fn anything(_: &Loaded, change: &Change) -> bool {
+    !change.is_nothing()
 }

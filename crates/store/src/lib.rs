@@ -4,6 +4,7 @@
 
 mod accounts;
 mod args;
+mod audit;
 mod entry;
 mod error;
 mod follow;
@@ -25,6 +26,7 @@ use gochat_domain::RoomId;
 
 pub use accounts::{Digest, LoggedIn, Login, Presence, Stay, User};
 pub use args::StoreArgs;
+pub use audit::RequestName;
 pub use entry::{Entered, NewRoom};
 pub use error::{Error, Result};
 pub use follow::{Answer, Follower, Mark, Mechanism, Mechanisms, Read, Step, Track};
@@ -43,6 +45,7 @@ pub struct Store {
     redis: redis::Redis,
     scripts: Arc<redis::Scripts>,
     feed: follow::Feed,
+    request_name: RequestName,
 }
 
 impl Store {
@@ -53,7 +56,14 @@ impl Store {
     pub async fn open(args: StoreArgs) -> Result<Self> {
         let redis = redis::Redis::open(&args.redis_url).await?;
         let feed = follow::Feed::start(redis.client().clone());
-        Ok(Self { args: Arc::new(args), redis, scripts: Arc::new(redis::Scripts::new()), feed })
+        let scripts = Arc::new(redis::Scripts::new());
+        Ok(Self { args: Arc::new(args), redis, scripts, feed, request_name: || None })
+    }
+
+    /// The same, which writes with each act of moderation in the log for which request it was done.
+    #[must_use]
+    pub fn naming_requests(self, request_name: RequestName) -> Self {
+        Self { request_name, ..self }
     }
 
     /// What it was opened with.

@@ -10,7 +10,7 @@ use redis::{RedisResult, ScriptInvocation};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Error, Result, Store,
+    Error, Result, Store, audit,
     load::{Bytes, Guard, Snapshotted},
     plan::{Key, Plan, message},
     record::{REVISION_FOLLOWS, RepliesRecord, ReplyRecord},
@@ -87,7 +87,11 @@ impl Store {
             let receipt = request.map(|request| (request.caller, keep(&mut kept, request, tag, &body)));
             match self.commit(&snapshotted, &change, tag, receipt).await? {
                 Outcome::Committed(revision) => {
-                    return Ok(Committed { place: Place { revision, tag }, reply: body });
+                    let place = Place { revision, tag };
+                    if let Some(act) = rule.act() {
+                        audit::write(room, act, place, (self.request_name)());
+                    }
+                    return Ok(Committed { place, reply: body });
                 }
                 Outcome::Changed => metrics::counter!("gochat_commit_conflicts_total").increment(1),
                 Outcome::Late => metrics::counter!("gochat_commits_late_total").increment(1),

@@ -4,7 +4,7 @@ mod config;
 mod rpc;
 
 use anyhow::Context;
-use gochat_chassis::{Gate, Listeners, Readiness, Server, Shutdown, Unavailable};
+use gochat_chassis::{Gate, Listeners, Readiness, Server, Shutdown, Unavailable, request::RequestId};
 use gochat_proto::stage::stage_service_server::StageServiceServer;
 use gochat_store::Store;
 
@@ -13,6 +13,7 @@ pub use config::Config;
 /// Serves until the shutdown. Fails where Redis can't be relied on, or the server fails.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     let store = Store::open(config.store).await.context("cannot use redis (GOCHAT_REDIS_URL)")?;
+    let store = store.naming_requests(|| RequestId::current().map(|id| id.to_string()));
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);
     let (revoked, ready, redis) = (gate.clone(), readiness.clone(), store.clone());

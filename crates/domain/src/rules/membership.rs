@@ -1,9 +1,9 @@
 //! Coming and going: a room is opened, entered, left, closed; a lease ends.
 
 use crate::{
-    Change, ClientId, CloseReason, Entry, EventKind, Head, LeaveReason, Limits, Loaded, Member, Mic, Millis,
-    NickName, Refusal, Standing, Subject, Uid,
-    rules::{Due, Load, Rule},
+    Act, ActKind, Change, ClientId, CloseReason, Entry, EventKind, Head, LeaveReason, Limits, Loaded, Member,
+    Mic, Millis, NickName, Refusal, Standing, Subject, Uid,
+    rules::{Due, HostLoss, Load, Rule},
 };
 
 /// Somebody about to enter a room.
@@ -77,12 +77,24 @@ impl Rule for Create {
     }
 }
 
-/// Enters as a listener (guide 2.2). Another client of somebody in the room takes
-/// their place: off stage, hand down; a host stays host, with the microphone off.
+/// What a deployment has become of somebody in a room who enters it with another client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondClient {
+    /// It takes the place of the first.
+    #[default]
+    TakeOver,
+    /// It is refused as long as the first is there.
+    Reject,
+}
+
+/// Enters as a listener (guide 2.2). Another client of somebody in the room is refused, or
+/// takes their place: off stage, hand down; a host stays host, with the microphone off.
 #[derive(Clone, Debug)]
 pub struct Join {
     /// Who.
     pub newcomer: Newcomer,
+    /// What becomes of another client.
+    pub second_client: SecondClient,
 }
 
 impl Rule for Join {
@@ -106,7 +118,7 @@ impl Rule for Join {
         if former.entry > self.newcomer.entry {
             return Err(Refusal::Overtaken);
         }
-        if former.client == self.newcomer.client {
+        if former.client == self.newcomer.client || self.second_client == SecondClient::Reject {
             return Err(Refusal::AlreadyInRoom);
         }
         Ok(self.take_over(room, former))
@@ -176,10 +188,17 @@ impl Rule for Close {
         let (head, host) = room.host(self.caller)?;
         Ok(close(Change::by(host), head, CloseReason::Closed))
     }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon_all(self.caller, ActKind::CloseRoom)
+    }
 }
 
-/// A lease ended: no heartbeat came for as long as it lasts. A host whose lease
-/// ends closes the room.
+/// A lease ended: no heartbeat came for as long as it lasts. A host whose lease ends
+/// closes the room, unless somebody is to be promoted: that is [`ReplaceHost`]'s to decide,
+/// which needs to see the stage.
+///
+/// [`ReplaceHost`]: super::ReplaceHost
 #[derive(Clone, Debug)]
 pub struct Expire {
     /// Whose.
@@ -188,6 +207,8 @@ pub struct Expire {
     pub entry: Entry,
     /// The deadline that was seen to have passed.
     pub deadline: Millis,
+    /// What becomes of a room whose host is lost.
+    pub host_loss: HostLoss,
 }
 
 impl Rule for Expire {
@@ -197,17 +218,21 @@ impl Rule for Expire {
 
     fn decide(&self, room: &Loaded) -> Result<Change, Refusal> {
         let head = room.open()?;
-        let Some(member) = room.person(self.uid).member.as_ref().filter(|m| m.entry == self.entry) else {
+        let Some(member) = overdue(room, self.uid, self.entry, self.deadline) else {
             return Ok(Change::nothing());
         };
-        if room.now < self.deadline {
-            return Ok(Change::nothing());
-        }
-        if head.host == member.uid {
-            return Ok(close(Change::default(), head, CloseReason::HostLost));
-        }
-        Ok(take_out(Change::default(), room, member, LeaveReason::Lost))
+        Ok(match self.host_loss {
+            _ if head.host != member.uid => take_out(Change::default(), room, member, LeaveReason::Lost),
+            HostLoss::Close => close(Change::default(), head, CloseReason::HostLost),
+            HostLoss::Promote => Change::nothing(),
+        })
     }
+}
+
+/// The member whose entry's deadline has passed.
+pub(super) fn overdue(room: &Loaded, uid: Uid, entry: Entry, deadline: Millis) -> Option<&Member> {
+    let member = room.person(uid).member.as_ref()?;
+    (member.entry == entry && room.now >= deadline).then_some(member)
 }
 
 /// Takes a member out, with whatever they were invited to.
@@ -228,6 +253,6 @@ fn void_invitation(change: Change, room: &Loaded, uid: Uid) -> Change {
     }
 }
 
-fn close(change: Change, head: &Head, reason: CloseReason) -> Change {
+pub(super) fn close(change: Change, head: &Head, reason: CloseReason) -> Change {
     change.head(Head { closed: true, ..head.clone() }).tell(EventKind::RoomClosed(reason))
 }

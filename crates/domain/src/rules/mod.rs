@@ -1,16 +1,18 @@
 //! The rules, one type each: what it needs to see of a room, and what it decides.
 
+mod host_loss;
 mod membership;
 mod moderation;
 mod stage;
 
-pub use membership::{Close, Create, Expire, Join, Leave, Newcomer};
+pub use host_loss::{HostLoss, ReplaceHost};
+pub use membership::{Close, Create, Expire, Join, Leave, Newcomer, SecondClient};
 pub use moderation::{BanTerms, LowerAllHands, MuteAll, RemoveMember, TransferHost, Unban};
 pub use stage::{
     ExpireInvitation, Invite, LeaveStage, LowerHand, RaiseHand, Respond, SetMic, WithdrawInvitation,
 };
 
-use crate::{Change, Entry, Loaded, Millis, Refusal, Uid};
+use crate::{Act, Change, Entry, Loaded, Millis, Refusal, Uid};
 
 /// A decision about one room. Pure: the same room gives the same answer.
 pub trait Rule: Send + Sync {
@@ -20,6 +22,11 @@ pub trait Rule: Send + Sync {
 
     /// What becomes of the room.
     fn decide(&self, room: &Loaded) -> Result<Change, Refusal>;
+
+    /// The act of moderation that this is, where it is one.
+    fn act(&self) -> Option<Act> {
+        None
+    }
 }
 
 /// The parts of a room that a rule asks for, beside its head and counts.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{membership::take_out, stage::changed};
 use crate::{
-    Ban, Change, ChangeCause, EventKind, Head, LeaveReason, Loaded, Mic, Millis, Refusal, Standing, Uid,
+    Act, ActKind, Ban, Change, ChangeCause, EventKind, Head, LeaveReason, Loaded, Member, Mic, Millis,
+    Refusal, Standing, Uid,
     rules::{Load, Rule},
 };
 
@@ -25,6 +26,10 @@ impl Rule for LowerAllHands {
         // At or above every hand that is up: see `RaiseHand`.
         let hands_lowered_at = room.now.max(Millis(head.hands_lowered_at.0 + 1));
         Ok(Change::by(host).head(Head { hands_lowered_at, ..head.clone() }).tell(EventKind::HandsLowered))
+    }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon_all(self.caller, ActKind::LowerAllHands)
     }
 }
 
@@ -49,6 +54,10 @@ impl Rule for MuteAll {
             let muted = member.standing.with_mic(Mic { muted_by_host: true, ..mic });
             changed(change, member.standing(muted), ChangeCause::MutedByHost)
         }))
+    }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon_all(self.caller, ActKind::MuteAll)
     }
 }
 
@@ -100,6 +109,11 @@ impl Rule for RemoveMember {
             Err(_) => change,
         })
     }
+
+    fn act(&self) -> Option<Act> {
+        let what = if self.ban.is_some() { ActKind::Ban } else { ActKind::Remove };
+        Act::upon(self.caller, self.target, what)
+    }
 }
 
 /// Ends a ban.
@@ -122,6 +136,10 @@ impl Rule for Unban {
             Some(_) => Ok(Change::by(host).ban(self.target, None)),
             None => Ok(Change::nothing()),
         }
+    }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon(self.caller, self.target, ActKind::Unban)
     }
 }
 
@@ -154,28 +172,31 @@ impl Rule for TransferHost {
             }
             _ => Standing::LISTENER,
         };
-        let mic = target.standing.mic().filter(|mic| mic.is_on());
-        let promoted = Standing::Host {
-            on_stage_at: target.standing.on_stage_at().unwrap_or(room.now),
-            mic: mic.unwrap_or(Mic { muted_by_self: true, muted_by_host: false }),
-        };
-        let host_changed = EventKind::HostChanged {
-            host: target.uid,
-            host_name: target.nick_name.clone(),
-            former: host.uid,
-        };
-        let head = Head {
-            host: target.uid,
-            host_name: target.nick_name.clone(),
-            hand_overs: head.hand_overs + 1,
-            ..head.clone()
-        };
-        let change = Change::by(host).head(head).tell(host_changed);
+        let change = make_host(Change::by(host), head, target, room.now);
         let change = changed(change, host.standing(former), ChangeCause::HostTransferred);
-        let change = changed(change, target.standing(promoted), ChangeCause::HostTransferred);
         Ok(match room.person(target.uid).invitation {
             Some(_) => change.invitation(target.uid, None),
             None => change,
         })
     }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon(self.caller, self.target, ActKind::TransferHost)
+    }
+}
+
+/// Makes a member the host, by which invitations of the one before are void. Who spoke goes on
+/// speaking; anybody else decides for themselves when to.
+pub(super) fn make_host(change: Change, head: &Head, target: &Member, now: Millis) -> Change {
+    let mic = target.standing.mic().filter(|mic| mic.is_on());
+    let host = Standing::Host {
+        on_stage_at: target.standing.on_stage_at().unwrap_or(now),
+        mic: mic.unwrap_or(Mic { muted_by_self: true, muted_by_host: false }),
+    };
+    let (uid, name) = (target.uid, &target.nick_name);
+    let host_changed = EventKind::HostChanged { host: uid, host_name: name.clone(), former: head.host };
+    let handed_over =
+        Head { host: uid, host_name: name.clone(), hand_overs: head.hand_overs + 1, ..head.clone() };
+    let change = change.head(handed_over).tell(host_changed);
+    changed(change, target.standing(host), ChangeCause::HostTransferred)
 }

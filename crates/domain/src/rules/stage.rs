@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Change, ChangeCause, EventKind, Head, Invitation, InvitationToken, Loaded, Member, Mic, Millis, Refusal,
-    Standing, Uid,
+    Act, ActKind, Change, ChangeCause, EventKind, Head, Invitation, InvitationToken, Loaded, Member, Mic,
+    Millis, Refusal, Standing, Uid,
     rules::{Due, Load, Rule},
 };
 
@@ -60,6 +60,10 @@ impl Rule for LowerHand {
             }
         }
     }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon(self.caller, self.target, ActKind::LowerHand)
+    }
 }
 
 /// Invites a listener on stage, asked (guide 2.3) or unasked (guide 2.4). Host only.
@@ -104,6 +108,10 @@ impl Rule for Invite {
             .tell_only([target.uid], sent(true))
             .tell_only([host.uid], sent(false)))
     }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon(self.caller, self.target, ActKind::Invite)
+    }
 }
 
 /// Takes an invitation back. Host only.
@@ -129,6 +137,10 @@ impl Rule for WithdrawInvitation {
         Ok(Change::by(host)
             .invitation(target.uid, None)
             .tell_only([target.uid, host.uid], EventKind::InvitationWithdrawn(target.uid)))
+    }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon(self.caller, self.target, ActKind::WithdrawInvitation)
     }
 }
 
@@ -224,6 +236,10 @@ impl Rule for LeaveStage {
             if caller.uid == target.uid { ChangeCause::LeftStage } else { ChangeCause::TakenOffStage };
         Ok(changed(Change::by(caller), target.standing(Standing::LISTENER), cause))
     }
+
+    fn act(&self) -> Option<Act> {
+        Act::upon(self.caller, self.target, ActKind::TakeOffStage)
+    }
 }
 
 /// Switches a microphone (guide 2.6): one's own; or, for the host, off a guest
@@ -256,6 +272,11 @@ impl Rule for SetMic {
             return Ok(Change::nothing());
         }
         Ok(changed(Change::by(caller), target.standing(target.standing.with_mic(switched)), cause))
+    }
+
+    fn act(&self) -> Option<Act> {
+        let what = if self.on { ActKind::LiftMute } else { ActKind::Mute };
+        Act::upon(self.caller, self.target, what)
     }
 }
 
