@@ -8,4 +8,5 @@ mod commands;
 mod follow;
 mod lost;
 mod races;
+mod traces;
 mod world;

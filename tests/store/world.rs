@@ -3,10 +3,17 @@
 use std::{future::Future, time::Duration};
 
 use clap::Parser;
-use gochat_domain::{ClientId, InvitationToken, NickName, RoomId, Subject, Uid, rules::Invite};
-use gochat_store::{Login, NewRoom, Request, Store, StoreArgs};
+use gochat_domain::{
+    ClientId, Entry, InvitationToken, Millis, NickName, RoomId, Subject, Uid,
+    rules::{Due, Invite, Rule},
+};
+use gochat_proto::view::RoomView;
+use gochat_store::{
+    DueEntry, Login, NewRoom, Request, Result, Store, StoreArgs,
+    keys::{self, RoomKeys},
+};
 use gochat_suite::{PrivateRedis, private_redis::Options};
-use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, AsyncConnectionConfig, aio::MultiplexedConnection};
 
 #[derive(Parser)]
 struct Flags {
@@ -32,12 +39,21 @@ impl World {
         let redis = PrivateRedis::start(&Options { ephemeral: true, data_dir: None }).await.unwrap();
         let store = Store::open(args(redis.url())).await.unwrap();
         let client = redis::Client::open(redis.url()).unwrap();
-        let raw = client.get_multiplexed_async_connection().await.unwrap();
+        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        let raw = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
         Self { redis, store, raw }
     }
 
     pub(crate) async fn user(&self, name: &str) -> Uid {
         self.store.login(&login(name)).await.unwrap().uid
+    }
+
+    pub(crate) async fn people(&self, count: usize) -> Vec<Uid> {
+        let mut people = Vec::with_capacity(count);
+        for n in 0..count {
+            people.push(self.user(&format!("user {n}")).await);
+        }
+        people
     }
 
     /// Opens a room for so many members and seats.
@@ -67,6 +83,66 @@ impl World {
         let rule = Invite { caller: host, target, token: token.clone(), lifetime };
         self.store.transact(room, &rule, None, |_, _| ()).await.unwrap();
         token
+    }
+
+    /// Decides and commits; gives the revision after it.
+    pub(crate) async fn act(&self, room: RoomId, rule: impl Rule) -> Result<u64> {
+        let committed = self.store.transact(room, &rule, None, |_, _| ()).await?;
+        Ok(committed.place.revision)
+    }
+
+    /// The room as everybody may see it.
+    pub(crate) async fn view(&self, room: RoomId) -> RoomView {
+        self.store.snapshot(room).await.unwrap().unwrap().view
+    }
+
+    /// Which of these rooms somebody is in, and by which entry.
+    pub(crate) async fn stays(&self, uid: Uid, rooms: &[RoomId]) -> Vec<(RoomId, Entry)> {
+        let mut stays = Vec::new();
+        for room in rooms {
+            let members = self.view(*room).await.members;
+            stays.extend(members.get(&uid.get()).map(|member| (*room, Entry(member.entry))));
+        }
+        stays
+    }
+
+    /// The leases of somebody in these rooms.
+    pub(crate) async fn leases(&self, uid: Uid, rooms: &[RoomId]) -> Vec<(RoomId, Entry)> {
+        let mut leases = Vec::new();
+        for room in rooms {
+            let deadlines = self.deadlines(*room).await;
+            leases.extend(deadlines.into_iter().filter_map(|entry| match entry.due {
+                Due::Lease(whose, number) if whose == uid => Some((*room, number)),
+                _ => None,
+            }));
+        }
+        leases
+    }
+
+    /// What somebody holds, as their hash has it.
+    pub(crate) async fn held(&self, uid: Uid) -> Option<(RoomId, Entry)> {
+        let held: Option<String> = self.raw.clone().hget(keys::user(uid), "held").await.unwrap();
+        let (number, room) = held.as_deref()?.split_once(' ')?;
+        (!room.is_empty()).then(|| (room.parse().unwrap(), Entry(number.parse().unwrap())))
+    }
+
+    /// All deadlines of a room.
+    pub(crate) async fn deadlines(&self, room: RoomId) -> Vec<DueEntry> {
+        let key = RoomKeys::new(room, self.store.args().partitions).due();
+        let names: Vec<(String, i64)> = self.raw.clone().zrange_withscores(key, 0, -1).await.unwrap();
+        let deadlines = names.iter().map(|(name, deadline)| {
+            let (room, due) = keys::parse_due(name).unwrap();
+            DueEntry { room, due, deadline: Millis(*deadline) }
+        });
+        deadlines.filter(|entry| entry.room == room).collect()
+    }
+
+    /// Has the deadlines of a closed room done as if they had passed: none stays.
+    pub(crate) async fn forget_deadlines(&self, room: RoomId) {
+        for entry in self.deadlines(room).await {
+            assert!(self.store.expire(entry).await.unwrap(), "{entry:?}");
+        }
+        assert_eq!(self.deadlines(room).await, [], "of a closed room");
     }
 }
 
