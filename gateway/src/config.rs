@@ -1,9 +1,6 @@
 //! The gateway's configuration: flags and `GOCHAT_*` variables.
 
-use std::{
-    net::SocketAddr,
-    num::{NonZeroU16, NonZeroUsize},
-};
+use std::{net::SocketAddr, num::NonZeroU16};
 
 use clap::Parser;
 pub use gochat_chassis::Origins;
@@ -46,13 +43,6 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
-}
-
-impl Config {
-    pub(crate) fn cores(&self) -> NonZeroUsize {
-        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.cores.map_or_else(all, NonZeroUsize::from)
-    }
 }
 
 impl gochat_chassis::Config for Config {

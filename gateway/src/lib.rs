@@ -26,7 +26,7 @@ mod upstream;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use gochat_chassis::{Listeners, Readiness, Shutdown, http};
+use gochat_chassis::{Listeners, Readiness, Shutdown, cores, http};
 
 pub use config::{Config, Origins, UpstreamArgs};
 use events::Streams;
@@ -49,7 +49,7 @@ struct Gateway {
 impl Gateway {
     fn new(config: &Config, shutdown: Shutdown) -> anyhow::Result<Self> {
         Ok(Self {
-            upstreams: PerCore::new(&config.upstream, config.cores())?,
+            upstreams: PerCore::new(&config.upstream, cores(config.cores))?,
             shutdown,
             policy: Arc::new(Policy::new(&config.identity, &config.origins)?),
             rates: Arc::new(Rates::new(&config.rate)?),
@@ -65,7 +65,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     let gateway = Gateway::new(&config, shutdown.clone())?;
     let streams = gateway.streams.clone();
     let router = routes::router(gateway, cors::layer(&config));
-    let args = (&config.connections, &config.http, config.cores().get());
+    let args = (&config.connections, &config.http, cores(config.cores).get());
     let ended = streams.ended().boxed().shared();
     http::serve("gateway", listeners, args, router, Readiness::new(&[]), shutdown, ended).await
 }

@@ -1,6 +1,10 @@
 //! The flags and variables that every server takes, and how durations are written in them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
 use crate::{Origins, ServiceTokens};
 
@@ -62,6 +66,12 @@ impl ServerArgs {
             None => Ok(self.service_tokens.clone()),
         }
     }
+}
+
+/// On how many cores to serve: as many as there are, unless it is said.
+pub fn cores(said: Option<NonZeroU16>) -> NonZeroUsize {
+    let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    said.map_or_else(all, NonZeroUsize::from)
 }
 
 /// A duration as people write it (`500ms`, `5s`, `1m 30s`): a clap value parser.

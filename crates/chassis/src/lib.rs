@@ -28,7 +28,7 @@ pub mod status;
 pub mod telemetry;
 mod web;
 
-pub use args::{ConnectionArgs, ServerArgs};
+pub use args::{ConnectionArgs, ServerArgs, cores};
 pub use caller::{Caller, Gate, ServiceTokens, Unavailable};
 pub use channel::{channel, endpoint};
 pub use cores::core;

@@ -1,7 +1,6 @@
 //! The configuration of the notifier service: flags and `GOCHAT_*` variables.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
 
 use clap::Parser;
 use gochat_chassis::{ServerArgs, TelemetryArgs};
@@ -29,8 +28,8 @@ pub struct Config {
     pub roster_limit: u32,
     /// On how many cores connections are served, each with a runtime of its own; as many as
     /// there are, unless it is said.
-    #[arg(long, env = "GOCHAT_NOTIFIER_CORES", value_parser = clap::value_parser!(u16).range(1..))]
-    pub cores: Option<u16>,
+    #[arg(long, env = "GOCHAT_NOTIFIER_CORES")]
+    pub cores: Option<NonZeroU16>,
     /// A mechanism to do without, in tests.
     #[cfg(feature = "switches")]
     #[arg(long, value_enum, hide = true)]
@@ -47,11 +46,6 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn cores(&self) -> usize {
-        let all = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.cores.map_or_else(all, usize::from)
-    }
-
     pub(crate) fn mechanisms(&self) -> Mechanisms {
         #[cfg(feature = "switches")]
         return Mechanisms::without(self.without);

@@ -17,14 +17,15 @@ mod traces;
 mod view;
 
 use anyhow::Context;
-use gochat_chassis::{Gate, Listeners, Readiness, Server, Shutdown, Unavailable};
+use gochat_chassis::{Gate, Listeners, Readiness, Server, Shutdown, Unavailable, cores};
 use gochat_store::Store;
 
 pub use config::Config;
 
 /// Serves until the shutdown. Fails where Redis can't be relied on, or the server fails.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
-    let (pace, mechanisms, cores) = (stream::Pace::of(&config), config.mechanisms(), config.cores());
+    let (pace, mechanisms, cores) =
+        (stream::Pace::of(&config), config.mechanisms(), cores(config.cores).get());
     let store = Store::open(config.store).await.context("cannot use redis (GOCHAT_REDIS_URL)")?;
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);

@@ -101,7 +101,7 @@ pub(crate) struct View {
     frames: broadcast::Sender<Frame>,
     /// For a comparison, in the order in which they asked.
     waiting: Vec<Waiting>,
-    /// For the log; each was compared.
+    /// For the log, in the same order; each was compared.
     behind: Vec<Waiting>,
 }
 
@@ -124,7 +124,8 @@ impl View {
 
     /// Until when who has waited longest will wait.
     pub(crate) fn patience(&self) -> Option<Instant> {
-        self.waiting.iter().chain(&self.behind).map(|waiting| waiting.until).min()
+        let longest = [self.waiting.first(), self.behind.first()];
+        longest.into_iter().flatten().map(|waiting| waiting.until).min()
     }
 
     /// Answers who waits no longer.
