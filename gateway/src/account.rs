@@ -40,13 +40,13 @@ impl From<LoginResponse> for Identity {
 }
 
 pub(crate) async fn login(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     cookies: CookieJar,
     OpenCall { caller, body }: OpenCall<Login>,
 ) -> Answer<(CookieLine, Data<Identity>)> {
     let avatar = body.avatar.unwrap_or_default();
     let request = LoginRequest { nick_name: body.nick_name, avatar, ..Default::default() };
-    let login = up.account.login(caller.request(request)).await?.into_inner();
+    let login = up.account().login(caller.request(request)).await?.into_inner();
     Ok((cookies.give(&login.token), Data(login.into())))
 }
 
@@ -55,11 +55,11 @@ pub(crate) async fn login(
 pub(crate) struct Nothing {}
 
 pub(crate) async fn logout(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     cookies: CookieJar,
     Call { caller, .. }: Call<Nothing>,
 ) -> Answer<(CookieLine, Done)> {
-    up.account.logout(caller.request(LogoutRequest {})).await?;
+    up.account().logout(caller.request(LogoutRequest {})).await?;
     Ok((cookies.take(), Done))
 }
 
@@ -113,10 +113,10 @@ impl From<HeartbeatResponse> for Pulse {
 }
 
 pub(crate) async fn heartbeat(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<Heartbeat>,
 ) -> Answer<Data<Pulse>> {
     let request = HeartbeatRequest { room_id: body.room_id() };
-    let heartbeat = up.account.heartbeat(caller.request(request)).await?;
+    let heartbeat = up.account().heartbeat(caller.request(request)).await?;
     Ok(Data(heartbeat.into_inner().into()))
 }

@@ -65,8 +65,7 @@ impl Caller {
 
     /// Fails with 80012 for who isn't logged in. Whoever asks is there, so it is a heartbeat that asks.
     pub(crate) async fn confirm(&self, up: &Upstreams) -> Result<(), Failure> {
-        let mut account = up.account.clone();
-        account.heartbeat(self.request(HeartbeatRequest::default())).await?;
+        up.account().heartbeat(self.request(HeartbeatRequest::default())).await?;
         Ok(())
     }
 
@@ -85,7 +84,10 @@ impl Caller {
             headers.insert("authorization", authorization.clone());
         }
         if let Some(uid) = self.on_behalf_of {
-            headers.insert("gochat-on-behalf-of", uid.into());
+            let mut uid = MetadataValue::from(uid);
+            // The next request is somebody else's: HTTP/2 need not remember it.
+            uid.set_sensitive(true);
+            headers.insert("gochat-on-behalf-of", uid);
         }
         request
     }
@@ -135,5 +137,17 @@ impl<T: DeserializeOwned> FromRequest<Gateway> for OpenCall<T> {
         gateway.rates.admit(request.uri().path(), &Who::Address(client))?;
         let headers = std::mem::take(request.headers_mut());
         Ok(Self { caller: Caller::anonymous(), body: json::parse(&json::body(&headers, request).await?)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_request_has_not_is_not_remembered_for_it() {
+        let request = Caller::proved(MetadataValue::from_static("Bearer token"), Some(7)).request(());
+        let named = request.metadata().get("gochat-on-behalf-of").unwrap();
+        assert_eq!((named.to_str().unwrap(), named.is_sensitive()), ("7", true));
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU16};
 
 use clap::Parser;
 pub use gochat_chassis::Origins;
-use gochat_chassis::{ConnectionArgs, TelemetryArgs, http::HttpArgs};
+use gochat_chassis::{ClientTlsArgs, ConnectionArgs, TelemetryArgs, http::HttpArgs};
 
 use crate::{identity::IdentityArgs, rate::RateArgs};
 
@@ -59,6 +59,7 @@ impl gochat_chassis::Config for Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.connections.check(self.listen)?;
         self.identity.check(&self.origins)?;
         self.rate.check()
     }
@@ -82,6 +83,9 @@ pub struct UpstreamArgs {
     /// Connections to the notifier, over which event streams are spread.
     #[arg(long, env = "GOCHAT_GATEWAY_NOTIFIER_CONNECTIONS", default_value = "16")]
     pub notifier_connections: NonZeroU16,
+    /// How those at `https://` are connected to.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::{
 };
 use feed::Follower;
 use frame::Frame;
-use held::Held;
+pub(crate) use held::Held;
 use translations::Translations;
 use websocket::Upgrade;
 
@@ -107,15 +107,13 @@ pub(crate) async fn events(
 
 /// The frames of a stream, up to its end. Fails with what the services refuse.
 async fn frames(gateway: Gateway, watch: Watch) -> Answer<impl Stream<Item = Frame> + Send + 'static> {
-    let Gateway { upstreams, shutdown, streams, .. } = gateway;
-    let upstreams = upstreams.here();
-    if shutdown.is_triggered() {
+    if gateway.shutdown.is_triggered() {
         return Ok(stream::iter([Frame::away()]).left_stream());
     }
     let Watch { caller, room_id, held } = watch;
-    let follower = Follower { upstreams, caller, room_id: room_id.clone() };
-    let feed = follower.follow(held, streams.translations).await?;
-    Ok(relay::relayed(feed.into_frames(), room_id, shutdown).right_stream())
+    let follower = Follower { upstreams: gateway.upstreams.here(), caller, room_id: room_id.clone() };
+    let feed = follower.follow(held, gateway.streams.translations.clone()).await?;
+    Ok(relay::relayed(feed.into_frames(), room_id, gateway.shutdown.clone()).right_stream())
 }
 
 fn sse(frames: impl Stream<Item = Frame> + Send + 'static) -> Response {

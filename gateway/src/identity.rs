@@ -8,7 +8,7 @@ mod ticket;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{
-    HeaderMap,
+    HeaderMap, HeaderValue,
     header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL},
 };
 use tonic::metadata::{Ascii, MetadataValue};
@@ -60,7 +60,7 @@ impl Policy {
     /// Who calls a method, and says to be `uid`. Fails with 80012.
     pub(crate) fn caller(&self, headers: &HeaderMap, uid: i64) -> Result<Caller, Failure> {
         let uid = number(uid)?;
-        match headers.get(AUTHORIZATION) {
+        match authorization(headers)? {
             Some(value) => proved(metadata(value.as_bytes()), Some(uid)),
             None => self.by_cookie_or_uid(headers, Some(uid)),
         }
@@ -74,7 +74,7 @@ impl Policy {
         uid: Option<i64>,
     ) -> Result<Caller, Failure> {
         let uid = uid.map(number).transpose()?;
-        if let Some(value) = headers.get(AUTHORIZATION) {
+        if let Some(value) = authorization(headers)? {
             return proved(metadata(value.as_bytes()), uid);
         }
         if let Some(token) = protocols(headers).find_map(|name| name.strip_prefix(BEARER_PROTOCOL)) {
@@ -132,6 +132,15 @@ pub(crate) fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
+/// What a request has to prove who it is from; of two, who has passed it on may have believed the other: 80012.
+fn authorization(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Failure> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(stranger()),
+    }
+}
+
 /// Somebody with something to prove it by.
 fn proved(authorization: Option<MetadataValue<Ascii>>, uid: Option<u32>) -> Result<Caller, Failure> {
     authorization.map(|authorization| Caller::proved(authorization, uid)).ok_or_else(stranger)
@@ -147,7 +156,8 @@ fn number(uid: i64) -> Result<u32, Failure> {
 }
 
 /// A token as the value of an `authorization` header; none where it has characters that no header may have.
-fn bearer(token: &str) -> Option<MetadataValue<Ascii>> {
+/// What is sent upstream to show a token.
+pub(crate) fn bearer(token: &str) -> Option<MetadataValue<Ascii>> {
     metadata(format!("Bearer {token}").as_bytes())
 }
 

@@ -3,6 +3,9 @@
 
 mod account;
 mod address;
+mod alive;
+#[cfg(feature = "fuzz")]
+pub mod border;
 mod caller;
 mod config;
 mod cors;
@@ -23,11 +26,12 @@ mod routes;
 mod stage;
 mod upstream;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use futures::FutureExt;
 use gochat_chassis::{Listeners, Readiness, Shutdown, cores, http};
 
+use caller::Caller;
 pub use config::{Config, Origins, UpstreamArgs};
 use events::Streams;
 use identity::Policy;
@@ -38,23 +42,34 @@ use upstream::PerCore;
 
 /// What every request is served with. Clones are one and the same.
 #[derive(Clone)]
-struct Gateway {
+struct Gateway(Arc<Parts>);
+
+struct Parts {
     upstreams: PerCore,
     shutdown: Shutdown,
-    policy: Arc<Policy>,
-    rates: Arc<Rates>,
+    policy: Policy,
+    rates: Rates,
     streams: Streams,
+}
+
+impl Deref for Gateway {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl Gateway {
     fn new(config: &Config, shutdown: Shutdown) -> anyhow::Result<Self> {
-        Ok(Self {
-            upstreams: PerCore::new(&config.upstream, cores(config.cores))?,
+        let reload = config.connections.reload_interval;
+        Ok(Self(Arc::new(Parts {
+            upstreams: PerCore::new(&config.upstream, reload, cores(config.cores))?,
             shutdown,
-            policy: Arc::new(Policy::new(&config.identity, &config.origins)?),
-            rates: Arc::new(Rates::new(&config.rate)?),
+            policy: Policy::new(&config.identity, &config.origins)?,
+            rates: Rates::new(&config.rate, reload)?,
             streams: Streams::default(),
-        })
+        })))
     }
 }
 
@@ -64,8 +79,20 @@ impl Gateway {
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     let gateway = Gateway::new(&config, shutdown.clone())?;
     let streams = gateway.streams.clone();
-    let router = routes::router(gateway, cors::layer(&config));
+    let alive = alive(gateway.upstreams.clone(), config.identity.own_token()?);
+    let service = routes::service(gateway, cors::layer(&config));
     let args = (&config.connections, &config.http, cores(config.cores).get());
     let ended = streams.ended().boxed().shared();
-    http::serve("gateway", listeners, args, router, Readiness::new(&[]), shutdown, ended).await
+    tokio::select! {
+        served = http::serve("gateway", listeners, args, service, Readiness::new(&[]), shutdown, ended) => served,
+        () = alive => Ok(()),
+    }
+}
+
+/// Goes on for ever; idle where the services don't know the gateway.
+async fn alive(upstreams: PerCore, own: Option<Secret>) {
+    match own.and_then(|token| identity::bearer(token.expose())) {
+        Some(token) => alive::run(upstreams.account(), Caller::proved(token, None)).await,
+        None => std::future::pending().await,
+    }
 }

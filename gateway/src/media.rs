@@ -35,10 +35,10 @@ pub(crate) struct WebToken {
 
 /// Whether there is such a room makes no difference here, so what can't be one is a bad parameter.
 pub(crate) async fn get_web_token(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<GetWebToken>,
 ) -> Answer<Data<WebToken>> {
-    let issued = up.account.get_media_token(caller.request(body.into())).await.map_err(|status| {
+    let issued = up.account().get_media_token(caller.request(body.into())).await.map_err(|status| {
         Failure::from(status).instead(ReturnCode::RoomNotFound, ReturnCode::BadParameter)
     })?;
     Ok(Data(WebToken { token: issued.into_inner().token }))

@@ -32,42 +32,42 @@ pub(crate) struct AboutMember {
 }
 
 pub(crate) async fn withdraw_invite(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<AboutMember>,
 ) -> Answer<Done> {
     let AboutMember { room_id, target_uid } = body;
     let target_uid = target_uid.get();
     let request = WithdrawInvitationRequest { room_id, target_uid, ..Default::default() };
-    up.stage.withdraw_invitation(caller.request(request)).await?;
+    up.stage().withdraw_invitation(caller.request(request)).await?;
     Ok(Done)
 }
 
 pub(crate) async fn lower_hand(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<AboutMember>,
 ) -> Answer<Done> {
     let AboutMember { room_id, target_uid } = body;
     let target_uid = target_uid.get();
     let request = LowerHandRequest { room_id, target_uid, ..Default::default() };
-    up.stage.lower_hand(caller.request(request)).await?;
+    up.stage().lower_hand(caller.request(request)).await?;
     Ok(Done)
 }
 
 pub(crate) async fn lower_all_hands(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Done> {
     let request = LowerAllHandsRequest { room_id: body.room_id, ..Default::default() };
-    up.stage.lower_all_hands(caller.request(request)).await?;
+    up.stage().lower_all_hands(caller.request(request)).await?;
     Ok(Done)
 }
 
 pub(crate) async fn mute_all(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Done> {
     let request = MuteAllRequest { room_id: body.room_id, ..Default::default() };
-    up.stage.mute_all(caller.request(request)).await?;
+    up.stage().mute_all(caller.request(request)).await?;
     Ok(Done)
 }
 
@@ -96,30 +96,30 @@ impl From<RemoveMember> for RemoveMemberRequest {
 }
 
 pub(crate) async fn remove_member(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<RemoveMember>,
 ) -> Answer<Done> {
-    up.room.remove_member(caller.request(body.into())).await?;
+    up.room().remove_member(caller.request(body.into())).await?;
     Ok(Done)
 }
 
 pub(crate) async fn unban(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<AboutMember>,
 ) -> Answer<Done> {
     let AboutMember { room_id, target_uid } = body;
     let request = UnbanRequest { room_id, target_uid: target_uid.get(), ..Default::default() };
-    up.room.unban(caller.request(request)).await?;
+    up.room().unban(caller.request(request)).await?;
     Ok(Done)
 }
 
 pub(crate) async fn transfer_host(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<AboutMember>,
 ) -> Answer<Done> {
     let AboutMember { room_id, target_uid } = body;
     let request = TransferHostRequest { room_id, target_uid: target_uid.get(), ..Default::default() };
-    up.room.transfer_host(caller.request(request)).await?;
+    up.room().transfer_host(caller.request(request)).await?;
     Ok(Done)
 }
 
@@ -146,14 +146,14 @@ pub(crate) struct BanList {
 }
 
 pub(crate) async fn get_ban_list(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Data<BanList>> {
     let room_id = body.room_id;
     let mut request = ListBansRequest { room_id: room_id.clone(), page_size: PAGE, ..Default::default() };
     let mut ban_list = Vec::new();
     loop {
-        let page = up.room.list_bans(caller.request(request.clone())).await?.into_inner();
+        let page = up.room().list_bans(caller.request(request.clone())).await?.into_inner();
         ban_list.extend(page.bans.into_iter().map(Ban::from));
         if page.next_page_token.is_empty() {
             return Ok(Data(BanList { room_id, ban_list }));

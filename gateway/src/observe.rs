@@ -1,19 +1,26 @@
 //! Around every request: its id, its trace, its line in the log, and how it fails while the gateway drains.
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
+use std::convert::Infallible;
+
+use axum::{extract::Request, response::Response};
+use gochat_chassis::{
+    http::Answers,
+    request::{self, REQUEST_ID, RequestId},
 };
-use gochat_chassis::request::{self, REQUEST_ID, RequestId};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use tokio::time::Instant;
+use tower::{ServiceExt, service_fn};
 use tracing::Instrument;
 
 use crate::{Gateway, error::ReturnCode};
 
+/// `inner`, whose requests are seen from outside.
+pub(crate) fn observed(gateway: Gateway, inner: impl Answers) -> impl Answers {
+    service_fn(move |request| observe(gateway.clone(), inner.clone(), request))
+}
+
 /// Names the request and the answer after it. Queries are not logged: they may carry secrets.
-pub(crate) async fn observe(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+async fn observe(gateway: Gateway, inner: impl Answers, request: Request) -> Result<Response, Infallible> {
     let id = RequestId::of(request.headers());
     let span = tracing::info_span!(
         "request",
@@ -26,7 +33,7 @@ pub(crate) async fn observe(State(gateway): State<Gateway>, request: Request, ne
     let header = id.header();
     let began = Instant::now();
     let answering = async {
-        let mut response = next.run(request).await;
+        let Ok(mut response) = inner.oneshot(request).await;
         if gateway.shutdown.is_triggered() {
             send_elsewhere(&mut response);
         }
@@ -36,7 +43,7 @@ pub(crate) async fn observe(State(gateway): State<Gateway>, request: Request, ne
     };
     let mut response = id.scope(answering.instrument(span)).await;
     response.headers_mut().insert(REQUEST_ID, header);
-    response
+    Ok(response)
 }
 
 /// While the gateway goes away, and the services perhaps with it, a fault is the

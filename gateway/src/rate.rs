@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -44,12 +44,15 @@ pub struct RateArgs {
 impl RateArgs {
     /// Whether the services can be read.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        self.services().map(drop)
+        self.services(ServiceTokens::load).map(drop)
     }
 
-    fn services(&self) -> anyhow::Result<ServiceTokens> {
+    fn services(
+        &self,
+        read: impl FnOnce(&Path) -> anyhow::Result<ServiceTokens>,
+    ) -> anyhow::Result<ServiceTokens> {
         let file = self.service_tokens_file.as_deref().filter(|path| !path.as_os_str().is_empty());
-        file.map_or_else(|| Ok(ServiceTokens::none()), ServiceTokens::load)
+        file.map_or_else(|| Ok(ServiceTokens::none()), read)
     }
 }
 
@@ -90,9 +93,10 @@ pub(crate) struct Rates<C: Clock = DefaultClock> {
 }
 
 impl Rates {
-    /// Fails where the services can't be read.
-    pub(crate) fn new(args: &RateArgs) -> anyhow::Result<Self> {
-        Ok(Self::by(DefaultClock::default(), args, args.services()?))
+    /// Fails where the services can't be read, whose file is looked at as often as `reload` says.
+    pub(crate) fn new(args: &RateArgs, reload: Duration) -> anyhow::Result<Self> {
+        let services = args.services(|path| ServiceTokens::follow(path, reload))?;
+        Ok(Self::by(DefaultClock::default(), args, services))
     }
 }
 
@@ -139,6 +143,23 @@ mod tests {
     fn rates(rate: u32) -> Rates<FakeRelativeClock> {
         let args = RateArgs { rate, trusted_proxies: Proxies::default(), service_tokens_file: None };
         Rates::by(FakeRelativeClock::default(), &args, ServiceTokens::none().with("bot", "service", false))
+    }
+
+    #[tokio::test]
+    async fn a_new_service_is_known_without_a_restart() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (proxies, path) = (Proxies::default(), Some(file.path().to_owned()));
+        let args = RateArgs { rate: 1, trusted_proxies: proxies, service_tokens_file: path };
+        let rates = Rates::new(&args, Duration::from_millis(1)).unwrap();
+        // SHA-256 of `test`.
+        let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        std::fs::write(file.path(), format!("bot {hash}\n")).unwrap();
+        let known = async {
+            while !rates.services.knows("test") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), known).await.expect("it isn't read anew");
     }
 
     #[test]

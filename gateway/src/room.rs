@@ -37,11 +37,11 @@ pub(crate) struct CreateRoom {
 }
 
 pub(crate) async fn create_room(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<CreateRoom>,
 ) -> Answer<Data<Room>> {
     let request = CreateRoomRequest { subject: body.subject, ..Default::default() };
-    let created = up.room.create_room(caller.request(request)).await?;
+    let created = up.room().create_room(caller.request(request)).await?;
     shown(created.into_inner().room)
 }
 
@@ -54,22 +54,22 @@ pub(crate) struct InRoom {
 
 /// Who is in the room already is told so, and shown the room all the same.
 pub(crate) async fn login_room(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Data<Room>> {
     let request = JoinRoomRequest { room_id: body.room_id.clone(), ..Default::default() };
-    match up.room.join_room(caller.request(request)).await.map_err(Failure::from) {
+    match up.room().join_room(caller.request(request)).await.map_err(Failure::from) {
         Ok(joined) => shown(joined.into_inner().room),
         Err(failure) if failure.code == ReturnCode::AlreadyInRoom => {
-            let Data(room) = get_room(&mut up, &caller, body.room_id).await?;
+            let Data(room) = get_room(&up, &caller, body.room_id).await?;
             Err(failure.with_data(room))
         }
         Err(failure) => Err(failure),
     }
 }
 
-async fn get_room(up: &mut Upstreams, caller: &Caller, room_id: String) -> Answer<Data<Room>> {
-    let found = up.room.get_room(caller.request(GetRoomRequest { room_id })).await?;
+async fn get_room(up: &Upstreams, caller: &Caller, room_id: String) -> Answer<Data<Room>> {
+    let found = up.room().get_room(caller.request(GetRoomRequest { room_id })).await?;
     shown(found.into_inner().room)
 }
 
@@ -79,20 +79,20 @@ fn shown(room: Option<model::Room>) -> Answer<Data<Room>> {
 }
 
 pub(crate) async fn quit_room(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Done> {
     let request = LeaveRoomRequest { room_id: body.room_id, ..Default::default() };
-    up.room.leave_room(caller.request(request)).await?;
+    up.room().leave_room(caller.request(request)).await?;
     Ok(Done)
 }
 
 pub(crate) async fn close_room(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InRoom>,
 ) -> Answer<Done> {
     let request = CloseRoomRequest { room_id: body.room_id, ..Default::default() };
-    up.room.close_room(caller.request(request)).await.map_err(not_the_host)?;
+    up.room().close_room(caller.request(request)).await.map_err(not_the_host)?;
     Ok(Done)
 }
 
@@ -132,11 +132,11 @@ impl From<ListRoomsResponse> for RoomList {
 }
 
 pub(crate) async fn get_room_list(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<GetRoomList>,
 ) -> Answer<Data<RoomList>> {
     let request = ListRoomsRequest::from(body);
-    let list = up.room.list_rooms(caller.request(request)).await?;
+    let list = up.room().list_rooms(caller.request(request)).await?;
     Ok(Data(list.into_inner().into()))
 }
 
@@ -204,14 +204,14 @@ impl AttendeeList {
 }
 
 pub(crate) async fn get_attendee_list(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<AttendeePage>,
 ) -> Answer<Data<AttendeeList>> {
     let AttendeePage { room_id, page_size, skip } = body;
     let list = MemberList::All.into();
     let request =
         ListMembersRequest { room_id: room_id.clone(), list, page_size, skip, ..Default::default() };
-    let page = up.room.list_members(caller.request(request)).await?;
+    let page = up.room().list_members(caller.request(request)).await?;
     Ok(Data(AttendeeList::new(room_id, page.into_inner())))
 }
 
@@ -231,7 +231,7 @@ pub(crate) async fn get_stateful_list(
 
 /// Every page of a list, at the place of the first: what happened since comes as events.
 async fn whole_list(
-    mut up: Upstreams,
+    up: Upstreams,
     caller: &Caller,
     room_id: String,
     list: MemberList,
@@ -242,10 +242,10 @@ async fn whole_list(
         page_size: PAGE_LIMIT,
         ..Default::default()
     };
-    let mut whole = up.room.list_members(caller.request(request.clone())).await?.into_inner();
+    let mut whole = up.room().list_members(caller.request(request.clone())).await?.into_inner();
     while !whole.next_page_token.is_empty() {
         request.page_token = whole.next_page_token;
-        let page = up.room.list_members(caller.request(request.clone())).await?.into_inner();
+        let page = up.room().list_members(caller.request(request.clone())).await?.into_inner();
         whole.members.extend(page.members);
         whole.next_page_token = page.next_page_token;
     }

@@ -4,12 +4,14 @@ use std::any::Any;
 
 use axum::{
     Router,
+    body::Body,
     extract::DefaultBodyLimit,
-    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
+use gochat_chassis::http::Answers;
 use http::StatusCode;
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
@@ -43,7 +45,7 @@ const COMPRESSED_FROM: u64 = 1024;
 const HOSTS: &[ReturnCode] = &[RoomNotFound, NotInRoom, NotPermitted];
 
 /// The API, and the document about it.
-pub(crate) fn router(gateway: Gateway, cors: CorsLayer) -> Router {
+pub(crate) fn service(gateway: Gateway, cors: CorsLayer) -> impl Answers {
     let (methods, mut document) = additions(documented(Methods::default())).into_parts();
     document.add_events("/chat_room/events");
     let pages = Pages::new(document.into_json());
@@ -85,21 +87,24 @@ fn additions(methods: Methods) -> Methods {
         .method("x/transfer_host", moderation::transfer_host, "Makes another member the host. Host only.", HOSTS)
 }
 
-fn surrounded(methods: Router<Gateway>, gateway: Gateway, cors: CorsLayer) -> Router {
-    methods
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        // The limit is on what comes out. What is in another encoding is refused by who reads it.
-        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
-        .layer(CatchPanicLayer::custom(panicked))
+/// Around the router as a whole, not each route: there, every layer would be boxed and cloned with all that is
+/// inside for every request. The first is the outermost.
+fn surrounded(methods: Router<Gateway>, gateway: Gateway, cors: CorsLayer) -> impl Answers {
+    let router =
+        methods.fallback(unknown_path).method_not_allowed_fallback(wrong_method).with_state(gateway.clone());
+    ServiceBuilder::new()
+        .layer(cors)
+        .layer_fn(|inner| observe::observed(gateway.clone(), inner))
+        .map_response(|response: http::Response<_>| response.map(Body::new))
         .layer(
             CompressionLayer::new()
                 .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM))),
         )
-        .layer(middleware::from_fn_with_state(gateway.clone(), observe::observe))
-        .layer(cors)
-        .with_state(gateway)
+        .layer(CatchPanicLayer::custom(panicked))
+        // The limit is on what comes out. What is in another encoding is refused by who reads it.
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .service(router)
 }
 
 async fn unknown_path() -> Failure {
@@ -117,7 +122,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::{Body, to_bytes};
+    use axum::body::to_bytes;
     use clap::Parser;
     use gochat_chassis::Shutdown;
     use http::Request;
@@ -131,8 +136,8 @@ mod tests {
         let config = Config::try_parse_from(["gochat-gateway"]).unwrap();
         let gateway = Gateway::new(&config, Shutdown::new()).unwrap();
         let faulty = Router::new().route("/", get(async || -> Response { panic!("on purpose") }));
-        let router = surrounded(faulty, gateway, crate::cors::layer(&config));
-        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let service = surrounded(faulty, gateway, crate::cors::layer(&config));
+        let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.headers().contains_key("x-request-id"));
         let body = to_bytes(response.into_body(), BODY_LIMIT).await.unwrap();

@@ -28,17 +28,17 @@ pub(crate) struct OperateRaiseHand {
 }
 
 pub(crate) async fn operate_raise_hand(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body: OperateRaiseHand { room_id, r#type }, .. }: Call<OperateRaiseHand>,
 ) -> Answer<Done> {
     match r#type {
         Switch::Off => {
             let request = LowerHandRequest { room_id, ..Default::default() };
-            up.stage.lower_hand(caller.request(request)).await?;
+            up.stage().lower_hand(caller.request(request)).await?;
         }
         Switch::On => {
             let request = RaiseHandRequest { room_id, ..Default::default() };
-            up.stage.raise_hand(caller.request(request)).await?;
+            up.stage().raise_hand(caller.request(request)).await?;
         }
     }
     Ok(Done)
@@ -107,7 +107,7 @@ impl SetUserInfo {
 }
 
 pub(crate) async fn set_user_info(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, uid, body }: Call<SetUserInfo>,
 ) -> Answer<Done> {
     let target_uid = body.target(uid);
@@ -115,11 +115,11 @@ pub(crate) async fn set_user_info(
     match body.change {
         Change::Mic(mic) => {
             let request = SetMicRequest { room_id, request_id, target_uid, mic: MicSwitch::from(mic).into() };
-            up.stage.set_mic(caller.request(request)).await?;
+            up.stage().set_mic(caller.request(request)).await?;
         }
         Change::ToListener => {
             let request = LeaveStageRequest { room_id, request_id, target_uid };
-            up.stage.leave_stage(caller.request(request)).await?;
+            up.stage().leave_stage(caller.request(request)).await?;
         }
     }
     Ok(Done)
@@ -144,12 +144,12 @@ pub(crate) struct InviteOnstage {
 }
 
 pub(crate) async fn invite_onstage(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<InviteOnstage>,
 ) -> Answer<Done> {
     let target_uid = body.target_uid.get();
     let request = InviteRequest { room_id: body.room_id, target_uid, ..Default::default() };
-    up.stage.invite(caller.request(request)).await?;
+    up.stage().invite(caller.request(request)).await?;
     Ok(Done)
 }
 
@@ -179,10 +179,10 @@ impl From<ResponseOnstageInvite> for RespondToInvitationRequest {
 }
 
 pub(crate) async fn response_onstage_invite(
-    State(mut up): State<Upstreams>,
+    State(up): State<Upstreams>,
     Call { caller, body, .. }: Call<ResponseOnstageInvite>,
 ) -> Answer<Done> {
     let request = RespondToInvitationRequest::from(body);
-    up.stage.respond_to_invitation(caller.request(request)).await?;
+    up.stage().respond_to_invitation(caller.request(request)).await?;
     Ok(Done)
 }

@@ -6,20 +6,17 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::extract::FromRef;
-use gochat_chassis::{core, endpoint, request};
+use gochat_chassis::{Target, core, request, targets};
 use gochat_proto::{
     account::account_service_client::AccountServiceClient,
     notifier::notifier_service_client::NotifierServiceClient, room::room_service_client::RoomServiceClient,
     stage::stage_service_client::StageServiceClient,
 };
-use tonic::{
-    Request, Status,
-    service::interceptor::InterceptedService,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{Gateway, config::UpstreamArgs};
 
@@ -29,22 +26,24 @@ pub(crate) type Upstream = InterceptedService<Channel, fn(Request<()>) -> Result
 /// Where the services are.
 #[derive(Debug)]
 struct Addresses {
-    account: Endpoint,
-    room: Endpoint,
-    stage: Endpoint,
-    notifier: Endpoint,
+    account: Target,
+    room: Target,
+    stage: Target,
+    notifier: Target,
     /// For event streams, of each core.
     connections: NonZeroUsize,
 }
 
 impl Addresses {
-    fn read(args: &UpstreamArgs, cores: NonZeroUsize) -> anyhow::Result<Self> {
+    fn read(args: &UpstreamArgs, reload: Duration, cores: NonZeroUsize) -> anyhow::Result<Self> {
+        let urls = [&args.account_url, &args.room_url, &args.stage_url, &args.notifier_url];
+        let [account, room, stage, notifier] = targets(&args.tls, reload, urls.map(String::as_str))?;
         let connections = usize::from(args.notifier_connections.get()).div_ceil(cores.get());
         Ok(Self {
-            account: endpoint(&args.account_url)?,
-            room: endpoint(&args.room_url)?,
-            stage: endpoint(&args.stage_url)?,
-            notifier: endpoint(&args.notifier_url)?,
+            account,
+            room,
+            stage,
+            notifier,
             connections: NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN),
         })
     }
@@ -58,10 +57,16 @@ pub(crate) struct PerCore {
 }
 
 impl PerCore {
-    /// Fails for what is not an address.
-    pub(crate) fn new(args: &UpstreamArgs, cores: NonZeroUsize) -> anyhow::Result<Self> {
-        let addresses = Arc::new(Addresses::read(args, cores)?);
+    /// Fails for what is not an address, and for certificates that can't be used, which are looked at
+    /// as often as `reload` says.
+    pub(crate) fn new(args: &UpstreamArgs, reload: Duration, cores: NonZeroUsize) -> anyhow::Result<Self> {
+        let addresses = Arc::new(Addresses::read(args, reload, cores)?);
         Ok(Self { addresses, upstreams: (0..cores.get()).map(|_| OnceLock::new()).collect() })
+    }
+
+    /// A client of the account service by itself, on the runtime that this is called on.
+    pub(crate) fn account(&self) -> AccountServiceClient<Upstream> {
+        AccountServiceClient::new(upstream(&self.addresses.account))
     }
 
     /// Those of the core that this is called on.
@@ -71,13 +76,16 @@ impl PerCore {
     }
 }
 
-/// Clients of all services. Cheap to clone; every request has its own.
+/// Clients of all services. Clones are one and the same; each call takes a client of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Upstreams {
-    pub(crate) account: AccountServiceClient<Upstream>,
-    pub(crate) room: RoomServiceClient<Upstream>,
-    pub(crate) stage: StageServiceClient<Upstream>,
-    notifier: Arc<Notifiers>,
+pub(crate) struct Upstreams(Arc<Clients>);
+
+#[derive(Debug)]
+struct Clients {
+    account: AccountServiceClient<Upstream>,
+    room: RoomServiceClient<Upstream>,
+    stage: StageServiceClient<Upstream>,
+    notifiers: Notifiers,
 }
 
 /// Event streams are spread over several connections: a connection carries a limited
@@ -94,23 +102,35 @@ impl Upstreams {
     fn to(addresses: &Addresses) -> Self {
         let notifier = |_| NotifierServiceClient::new(upstream(&addresses.notifier));
         let connections = (0..addresses.connections.get()).map(notifier).collect();
-        Self {
+        Self(Arc::new(Clients {
             account: AccountServiceClient::new(upstream(&addresses.account)),
             room: RoomServiceClient::new(upstream(&addresses.room)),
             stage: StageServiceClient::new(upstream(&addresses.stage)),
-            notifier: Arc::new(Notifiers { connections, turn: AtomicUsize::new(0) }),
-        }
+            notifiers: Notifiers { connections, turn: AtomicUsize::new(0) },
+        }))
+    }
+
+    pub(crate) fn account(&self) -> AccountServiceClient<Upstream> {
+        self.0.account.clone()
+    }
+
+    pub(crate) fn room(&self) -> RoomServiceClient<Upstream> {
+        self.0.room.clone()
+    }
+
+    pub(crate) fn stage(&self) -> StageServiceClient<Upstream> {
+        self.0.stage.clone()
     }
 
     /// A client over the connection whose turn it is.
     pub(crate) fn notifier(&self) -> NotifierServiceClient<Upstream> {
-        let Notifiers { connections, turn } = &*self.notifier;
+        let Notifiers { connections, turn } = &self.0.notifiers;
         connections[turn.fetch_add(1, Ordering::Relaxed) % connections.len()].clone()
     }
 }
 
-fn upstream(service: &Endpoint) -> Upstream {
-    InterceptedService::new(service.connect_lazy(), request::carry)
+fn upstream(service: &Target) -> Upstream {
+    InterceptedService::new(service.channel(), request::carry)
 }
 
 impl FromRef<Gateway> for Upstreams {

@@ -9,12 +9,16 @@ pub enum Access {
     User,
     /// As `User`; also a service on its own behalf, which looks on.
     UserOrService,
+    /// A service on its own behalf.
+    Service,
 }
 
 const TABLE: &[(&str, Access)] = &[
     ("/gochat.account.v1.AccountService/Login", Access::Anybody),
     ("/gochat.account.v1.AccountService/Logout", Access::User),
+    ("/gochat.account.v1.AccountService/RevokeSessions", Access::Service),
     ("/gochat.account.v1.AccountService/Heartbeat", Access::User),
+    ("/gochat.account.v1.AccountService/Stamp", Access::Service),
     ("/gochat.account.v1.AccountService/GetMediaToken", Access::User),
     ("/gochat.room.v1.RoomService/CreateRoom", Access::User),
     ("/gochat.room.v1.RoomService/GetRoom", Access::UserOrService),
@@ -55,6 +59,7 @@ pub fn may_call(path: &str, as_user: bool, as_service: bool) -> bool {
         Some(Access::Anybody) => true,
         Some(Access::User) => as_user,
         Some(Access::UserOrService) => as_user || as_service,
+        Some(Access::Service) => as_service,
         None => false,
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use gochat_client::{CloseReason, GoodbyeReason, Kind, LeaveReason, Refusal, Role, Update};
 use gochat_domain::rules::HostLoss;
+use gochat_suite::SuiteConfig;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::{
     sdk::{self, Person},
     web,
-    world::World,
+    world::{World, soon},
 };
 
 /// The lease, the grace after a start, and five times as much for a busy machine.
@@ -25,6 +26,24 @@ async fn who_goes_silent_is_gone_with_the_reason() {
     assert_eq!(in_the_end(&mut host, left).await, (LeaveReason::Lost, leo.uid()));
     let there: Vec<u32> = host.members().await.iter().map(|member| member.uid).collect();
     assert_eq!(there, [host.uid(), lea.uid()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_service_and_gateway_show_that_heartbeats_get_through() {
+    let config = SuiteConfig::for_tests().unwrap().with_token_of_its_own();
+    let world = World::of(config).await;
+    let store = world.store().await;
+    let mut looks = interval(Duration::from_millis(50));
+    let both = async {
+        loop {
+            looks.tick().await;
+            let ages = store.ages().await.unwrap();
+            if ages.account.is_some() && ages.gateway.is_some() {
+                return;
+            }
+        }
+    };
+    soon("a stamp of each", both).await;
 }
 
 /// Waits, for as long as leases take to end, for an event.

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use gochat_chassis::Shutdown;
 use gochat_client::Client;
-use gochat_store::StoreArgs;
+use gochat_store::{Store, StoreArgs};
 use gochat_suite::{Running, SuiteConfig, start};
 
 const AT_MOST: Duration = Duration::from_secs(10);
@@ -28,6 +28,14 @@ impl World {
     pub(crate) async fn of(mut config: SuiteConfig) -> Self {
         config.gateway.rate.rate = 0;
         Self { suite: start(config, Shutdown::new()).await.unwrap() }
+    }
+
+    /// The state that the suite is on.
+    pub(crate) async fn store(&self) -> Store {
+        let redis = self.suite.redis().unwrap();
+        let mut store = SuiteConfig::for_tests().unwrap().account.store;
+        redis.url().clone_into(&mut store.redis_url);
+        Store::open(store).await.unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {

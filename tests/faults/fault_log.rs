@@ -1,5 +1,7 @@
 //! The log ends: it is capped, or its room is closed.
 
+pub(crate) mod begins;
+
 use gochat_client::Session;
 use gochat_proto::{
     model::{Place, event::Kind},
@@ -8,7 +10,6 @@ use gochat_proto::{
 use gochat_rig::{Deployment, Plan, within};
 
 use crate::{
-    begins,
     cast::{Cast, Recorder},
     judge::{Expect, judge},
     record::What,

@@ -1,6 +1,6 @@
 //! Redis is restored from an older copy: what happened since is lost, and something else happens.
 
-use gochat_client::Session;
+use gochat_client::{Backoff, Session};
 use gochat_proto::{
     notifier::subscribe_response::Frame,
     room::{CreateRoomRequest, room_service_client::RoomServiceClient},
@@ -9,9 +9,8 @@ use gochat_rig::{Deployment, until};
 use tonic::{Code, Request};
 
 use crate::{
-    begins,
     cast::Cast,
-    fault_log::switch_mic,
+    fault_log::{begins, switch_mic},
     judge::{Expect, Verdict},
     scene::{SETTLES, Scene, log, plan},
 };
@@ -97,7 +96,8 @@ async fn tokens_of_a_lost_history_begin_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_of_a_closed_room_begin_anew_when_its_id_is_used_again() {
     let mut deployment = Deployment::of(plan(1)).await;
-    let host = deployment.client().login("host", "").await.unwrap();
+    // After a restart each service is back at a moment of its own.
+    let host = deployment.client().with_retries(Backoff::CALLS).login("host", "").await.unwrap();
     let copy = deployment.redis.copy();
     let room_id = open_with_id(&deployment, &host).await;
     let lost = switch_mic(&host, &room_id, 4).await;

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what fails fails the test, and says so")]
 
 mod actors;
-mod begins;
 mod cast;
 mod cut;
 mod fault_crowd;
@@ -15,6 +14,7 @@ mod fault_restore;
 mod fault_switches;
 mod history;
 mod judge;
+mod presence;
 mod record;
 mod scene;
 mod subscriber;

@@ -219,7 +219,7 @@ struct Flags {
     store: StoreArgs,
 }
 
-fn store_args(url: &str) -> StoreArgs {
+pub(crate) fn store_args(url: &str) -> StoreArgs {
     Flags::parse_from(["test", "--redis-url", url]).store
 }
 

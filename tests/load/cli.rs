@@ -5,9 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{commit, fanout, http, report::Report, serve, server::Server};
+use crate::{commit, fanout, http, lost, report::Report, serve, server::Server};
 
-/// Measures commits and fan-out, each next to a bare handler, and calls through the gateway next to calls past it.
+/// Measures commits and fan-out, each next to a bare handler, and calls through the gateway next to calls past it,
+/// and how long ten thousand people that are lost at once take to be gone.
 #[derive(Parser)]
 struct Cli {
     /// How long each figure is measured, in seconds; a fifth of that before it warms up.
@@ -17,7 +18,7 @@ struct Cli {
     #[arg(long)]
     out: Option<PathBuf>,
     /// What to measure, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http,lost")]
     scenarios: Vec<Scenario>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -28,12 +29,15 @@ enum Scenario {
     Commit,
     Fanout,
     Http,
+    Lost,
 }
 
 #[derive(Subcommand)]
 enum Child {
     #[command(name = "serve-suite", hide = true)]
     Suite,
+    #[command(name = "serve-losing-suite", hide = true)]
+    LosingSuite,
     #[command(name = "serve-bare", hide = true)]
     Bare,
     #[command(name = "serve-bare-fanout", hide = true)]
@@ -45,6 +49,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.child {
         Some(Child::Suite) => serve::suite().await,
+        Some(Child::LosingSuite) => serve::losing_suite().await,
         Some(Child::Bare) => serve::bare().await,
         Some(Child::BareFanout) => serve::bare_fanout().await,
         None => bench(&cli.scenarios, Duration::from_secs(cli.seconds), cli.out).await,
@@ -59,6 +64,7 @@ async fn bench(scenarios: &[Scenario], length: Duration, out: Option<PathBuf>) -
             Scenario::Commit => bench_commit(&mut report, length).await,
             Scenario::Fanout => bench_fanout(&mut report, length).await,
             Scenario::Http => bench_http(&mut report, length).await,
+            Scenario::Lost => bench_lost(&mut report).await,
         }
         .with_context(|| format!("{scenario:?}"))?;
     }
@@ -92,6 +98,13 @@ async fn bench_http(report: &mut Report, length: Duration) -> anyhow::Result<()>
     for (name, measured) in http::run(&server, length).await? {
         report.add("http", name, http::IN_FLIGHT, measured);
     }
+    server.stop().await
+}
+
+async fn bench_lost(report: &mut Report) -> anyhow::Result<()> {
+    let server = Server::start("serve-losing-suite").await?;
+    let measured = lost::run(&server).await?;
+    report.add("lost", "suite", lost::LOST, measured);
     server.stop().await
 }
 

@@ -6,6 +6,7 @@ mod cli;
 mod commit;
 mod fanout;
 mod http;
+mod lost;
 mod measure;
 mod report;
 mod serve;

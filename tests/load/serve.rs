@@ -11,16 +11,30 @@ use tonic::transport::{Server, server::TcpIncoming};
 use crate::{bare, server::Told};
 
 /// Longer than any run, so that nobody has to keep a heartbeat.
-const LEASE: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_secs(3_600);
+/// Of a suite that loses people: it spares everybody for as long after its start.
+const SHORT: Duration = Duration::from_secs(45);
+/// More than any scenario has.
+const MANY: u32 = 20_000;
 /// Calls that the gateway takes of each person in a second.
 const ANY_NUMBER: u32 = 0;
 
 /// All of GoChat in one process, with a Redis of its own.
 pub(crate) async fn suite() -> anyhow::Result<()> {
+    serve_suite(LONG).await
+}
+
+/// The same, where who falls silent is given up; a host never is.
+pub(crate) async fn losing_suite() -> anyhow::Result<()> {
+    serve_suite(SHORT).await
+}
+
+async fn serve_suite(lease: Duration) -> anyhow::Result<()> {
     let mut config = SuiteConfig::for_tests()?.with_store(|store| {
-        store.lease = LEASE;
-        store.session = LEASE;
+        (store.lease, store.host_grace, store.session) = (lease, LONG, LONG);
+        store.member_limit_max = MANY;
     });
+    config.notifier.roster_limit = MANY;
     config.gateway.rate.rate = ANY_NUMBER;
     let shutdown = Shutdown::new();
     let running = start(config, shutdown.clone()).await?;
@@ -31,6 +45,7 @@ pub(crate) async fn suite() -> anyhow::Result<()> {
         notifier: at.notifier,
         gateway: Some(running.gateway_url()),
         redis: running.redis().map(PrivateRedis::pid),
+        redis_url: running.redis().map(|redis| redis.url().to_owned()),
     })?;
     tokio::spawn(async move {
         let _ = closed().await;
@@ -60,7 +75,14 @@ async fn serve_bare(stage: bare::Stage, redis: Option<u32>) -> anyhow::Result<()
         .add_service(stage)
         .add_service(notifier)
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
-    tell(&Told { account_and_room: None, stage: url.clone(), notifier: url, gateway: None, redis })?;
+    tell(&Told {
+        account_and_room: None,
+        stage: url.clone(),
+        notifier: url,
+        gateway: None,
+        redis,
+        redis_url: None,
+    })?;
     tokio::select! {
         served = serving => served.context("the bare server failed"),
         read = closed() => read,

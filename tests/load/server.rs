@@ -27,6 +27,8 @@ pub(crate) struct Told {
     pub(crate) gateway: Option<String>,
     /// The process id of its Redis, where it has one.
     pub(crate) redis: Option<u32>,
+    /// Where that is, of a suite.
+    pub(crate) redis_url: Option<String>,
 }
 
 /// A child process that serves until it is stopped or dropped.

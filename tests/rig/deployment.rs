@@ -15,6 +15,8 @@ use crate::{
 
 /// A service that looks on presents this.
 pub const SERVICE_TOKEN: &str = "onlooker-0123456789abcdef";
+/// And the gateway this.
+const GATEWAY_TOKEN: &str = "gateway-0123456789abcdef0";
 
 /// What is started.
 #[derive(Clone)]
@@ -27,13 +29,15 @@ pub struct Plan {
     pub notifier_flags: Vec<String>,
     /// What all are told besides.
     pub variables: Vec<(String, String)>,
+    /// Whether each server sees Redis through a gate of its own.
+    pub gates: bool,
 }
 
 impl Plan {
     /// All five, one of each.
     pub fn whole() -> Self {
         let servers = vec!["account", "room", "stage", "gateway"];
-        Self { servers, notifiers: 1, notifier_flags: Vec::new(), variables: Vec::new() }
+        Self { servers, notifiers: 1, notifier_flags: Vec::new(), variables: Vec::new(), gates: false }
     }
 
     /// The four services, with so many notifiers.
@@ -46,6 +50,12 @@ impl Plan {
     pub fn telling_notifiers(mut self, flags: &[&str]) -> Self {
         self.notifier_flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
         self
+    }
+
+    /// The same, with a gate between each server and Redis.
+    #[must_use]
+    pub fn with_gates(self) -> Self {
+        Self { gates: true, ..self }
     }
 
     /// The same, with something that all are told.
@@ -66,10 +76,21 @@ pub struct Deployment {
     pub redis: Redis,
     /// Through which the notifiers see Redis.
     pub proxy: Proxy,
+    /// Through which each server does, where that was planned; in the order of the servers.
+    pub gates: Vec<Proxy>,
     /// Through which clients see the notifiers.
     pub balancer: Balancer,
     served: Served,
-    _dir: TempDir,
+    variables: Variables,
+    dir: TempDir,
+}
+
+/// One more of a kind.
+pub struct Replica {
+    /// Itself.
+    pub process: Process,
+    /// Where it serves.
+    pub address: SocketAddr,
 }
 
 /// Who serves where.
@@ -97,15 +118,40 @@ impl Deployment {
         };
         let balancer = Balancer::start(&served.notifiers).await;
         let variables = variables(&plan, &redis, &served, &balancer, dir.path());
-        let servers = plan.servers.iter().map(|name| server(name, &variables, &served, dir.path())).collect();
+        let gates = gates(&plan, &redis).await;
+        let told = |at: usize| gates.get(at).map_or(variables.clone(), |gate| seeing(gate, &variables));
+        let servers = plan.servers.iter().enumerate();
+        let servers = servers.map(|(at, name)| server(name, &told(at), &served, dir.path())).collect();
         let notifiers = (0..plan.notifiers)
             .map(|at| notifier(at, &variables, &served, &proxy, &plan.notifier_flags, dir.path()))
             .collect();
-        let deployment = Self { servers, notifiers, redis, proxy, balancer, served, _dir: dir };
+        let deployment = Self { servers, notifiers, redis, proxy, gates, balancer, served, variables, dir };
         for process in deployment.servers.iter().chain(&deployment.notifiers) {
             process.until(200).await;
         }
         deployment
+    }
+
+    /// Starts one more of a kind, on ports of its own, which is told this besides; waits until it is ready.
+    pub async fn one_more(&self, name: &'static str, besides: &[(&str, &str)]) -> Replica {
+        let [address, admin] = free_addresses();
+        let mut variables = listening(name, address, admin, &self.variables);
+        variables.extend(besides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let log = self.dir.path().join(format!("{name}-{}", address.port()));
+        let process = Process::start(name, admin, variables, Vec::new(), &log);
+        process.until(200).await;
+        Replica { process, address }
+    }
+
+    /// One of the processes, by name; the first, where there are several.
+    pub fn process(&mut self, name: &str) -> &mut Process {
+        let all = self.servers.iter_mut().chain(&mut self.notifiers);
+        all.into_iter().find(|process| process.name == name).unwrap()
+    }
+
+    /// The gate between a server and Redis, where that was planned.
+    pub fn gate(&self, name: &str) -> &Proxy {
+        &self.gates[self.servers.iter().position(|server| server.name == name).unwrap()]
     }
 
     /// Where clients find the services.
@@ -144,14 +190,19 @@ type Variables = Vec<(String, String)>;
 
 /// What all are told.
 fn variables(plan: &Plan, redis: &Redis, served: &Served, balancer: &Balancer, dir: &Path) -> Variables {
-    let tokens = dir.join("service-tokens");
-    let digest: String = Sha256::digest(SERVICE_TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::write(&tokens, format!("onlooker {digest}\n")).unwrap();
-    fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
+    let secret = |name: &str, text: String| {
+        let path = dir.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let line = |name: &str, token: &str| format!("{name} {}\n", digest(token));
+    let tokens = line("onlooker", SERVICE_TOKEN) + &line("gateway", GATEWAY_TOKEN);
     let mut variables: Variables = vec![
         ("GOCHAT_REDIS_URL".into(), redis.url()),
         ("GOCHAT_LOG".into(), "warn".into()),
-        ("GOCHAT_SERVICE_TOKENS_FILE".into(), tokens.display().to_string()),
+        ("GOCHAT_SERVICE_TOKENS_FILE".into(), secret("service-tokens", tokens)),
+        ("GOCHAT_GATEWAY_SERVICE_TOKEN_FILE".into(), secret("gateway-token", GATEWAY_TOKEN.to_owned())),
         ("GOCHAT_NOTIFIER_URL".into(), format!("http://{}", balancer.address())),
     ];
     for (name, address) in NAMES.iter().zip(served.servers) {
@@ -159,6 +210,10 @@ fn variables(plan: &Plan, redis: &Redis, served: &Served, balancer: &Balancer, d
     }
     variables.extend(plan.variables.iter().cloned());
     variables
+}
+
+fn digest(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn server(name: &'static str, variables: &Variables, served: &Served, dir: &Path) -> Process {
@@ -177,10 +232,22 @@ fn notifier(
     dir: &Path,
 ) -> Process {
     let [admin] = free_addresses();
-    let mut variables = listening("notifier", served.notifiers[at], admin, variables);
-    variables.retain(|(name, _)| name != "GOCHAT_REDIS_URL");
-    variables.push(("GOCHAT_REDIS_URL".into(), proxy.url()));
+    let variables = listening("notifier", served.notifiers[at], admin, &seeing(proxy, variables));
     Process::start("notifier", admin, variables, flags.to_vec(), &dir.join(format!("notifier-{at}")))
+}
+
+async fn gates(plan: &Plan, redis: &Redis) -> Vec<Proxy> {
+    let mut gates = Vec::new();
+    for _ in plan.servers.iter().filter(|_| plan.gates) {
+        gates.push(Proxy::start(redis.address()).await);
+    }
+    gates
+}
+
+/// With Redis behind a proxy.
+fn seeing(proxy: &Proxy, variables: &Variables) -> Variables {
+    let others = variables.iter().filter(|(name, _)| name != "GOCHAT_REDIS_URL").cloned();
+    others.chain([("GOCHAT_REDIS_URL".to_owned(), proxy.url())]).collect()
 }
 
 fn listening(name: &str, serves: SocketAddr, admin: SocketAddr, variables: &Variables) -> Variables {

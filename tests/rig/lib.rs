@@ -1,8 +1,9 @@
 //! What tests of real processes stand on: GoChat as five processes on a Redis of its own, with
-//! what stands between them (a balancer, a proxy) in the test's hands.
+//! what stands between them (a balancer, a proxy) in the test's hands, and a checker of what Redis holds.
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod balancer;
+pub mod checker;
 mod deployment;
 mod port;
 mod process;
@@ -11,7 +12,7 @@ mod redis;
 mod resp;
 
 pub use balancer::Balancer;
-pub use deployment::{Deployment, Plan, SERVICE_TOKEN};
+pub use deployment::{Deployment, Plan, Replica, SERVICE_TOKEN};
 pub use process::{AT_MOST, Process, command, free_addresses, until, within};
 pub use proxy::{Proxy, Read};
 pub use redis::{Copy, Redis};

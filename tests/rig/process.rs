@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     future::Future,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -75,14 +75,25 @@ impl Process {
 
     /// Asks it to end, and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        self.signal("-TERM").await;
         self.ended().await
+    }
+
+    /// `-STOP` has it hold its connections and do nothing, as a machine that hangs; `-CONT` has it go on.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
     }
 
     /// Ends it at once, as the loss of its machine would.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Whether it has loaded this library.
+    pub fn has_loaded(&self, library: &Path) -> bool {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id().unwrap()));
+        maps.unwrap().contains(&library.display().to_string())
     }
 
     /// What it logged.
@@ -117,10 +128,13 @@ pub fn command(name: &str, variables: &[(String, String)]) -> Command {
     command
 }
 
-/// So many different addresses on loopback that nobody serves at.
+/// So many different addresses on loopback that nobody serves at. They are of an address of their own,
+/// from which no connection is made, so that none takes such a port before it is used.
 pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let own = Ipv4Addr::new(127, rand::random_range(1..255), rand::random(), rand::random_range(1..255));
+    let bind = |address| TcpListener::bind((address, 0));
     // All are held until all are known, so that they differ.
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let held = [(); N].map(|()| bind(own).or_else(|_| bind(Ipv4Addr::LOCALHOST)).unwrap());
     held.map(|listener| listener.local_addr().unwrap())
 }
 

@@ -1,5 +1,5 @@
-//! What stands between the notifiers and Redis: it can cut them off, swallow what is published
-//! without anybody being told, and counts what is read.
+//! What stands between services and Redis: it can cut them off, swallow what is published
+//! without anybody being told, stand still at a command, and counts what is read.
 
 use std::{
     collections::HashMap,
@@ -14,8 +14,9 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
+        tcp::{ReadHalf, WriteHalf},
     },
+    sync::watch,
 };
 
 use crate::{port::Port, resp};
@@ -53,6 +54,18 @@ struct Seen {
     swallowed: AtomicUsize,
     /// Calls of scripts, by digest and first key.
     calls: Mutex<HashMap<(String, String), usize>>,
+    /// How many commands of people and rooms may still come.
+    left: Mutex<Option<usize>>,
+    stands: watch::Sender<bool>,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    Swallowed,
+    /// Passes; nothing does after it.
+    Last,
 }
 
 impl Proxy {
@@ -74,9 +87,22 @@ impl Proxy {
         self.port.close();
     }
 
-    /// Takes connections again.
+    /// Takes connections again, also where it stood still.
     pub fn open(&self) {
+        *self.seen.left.lock().unwrap() = None;
+        self.seen.stands.send_replace(false);
         self.port.open();
+    }
+
+    /// Stands still once so many more commands came through that concern a person or a room:
+    /// the last one of them is done, and no answer comes back any more.
+    pub fn stand_after(&self, commands: usize) {
+        *self.seen.left.lock().unwrap() = Some(commands);
+    }
+
+    /// Waits until it stands still.
+    pub async fn stands(&self) {
+        let _ = self.seen.stands.subscribe().wait_for(|stands| *stands).await;
     }
 
     /// From now on swallows this share (0 to 1) of what is published in rooms.
@@ -102,55 +128,85 @@ impl Proxy {
 }
 
 impl Seen {
-    fn command(&self, message: &[u8]) {
+    fn command(&self, message: &[u8]) -> Fate {
         let text = |at| String::from_utf8_lossy(resp::word(message, at).unwrap_or_default()).into_owned();
         if text(0).eq_ignore_ascii_case("EVALSHA") {
             *self.calls.lock().unwrap().entry((text(1), text(3))).or_default() += 1;
         }
+        let mut left = self.left.lock().unwrap();
+        match left.as_mut().filter(|_| concerns_somebody(message)) {
+            Some(1) => Fate::Last,
+            Some(left) => {
+                *left = left.saturating_sub(1);
+                Fate::Passes
+            }
+            None => Fate::Passes,
+        }
     }
 
-    fn passes(&self, message: &[u8]) -> bool {
+    fn published(&self, message: &[u8]) -> Fate {
         if resp::word(message, 0) != Some(b"smessage") {
-            return true;
+            return Fate::Passes;
         }
         let swallows = rand::random_range(0..1_000) < self.swallows.load(Ordering::Relaxed);
-        if swallows {
-            self.swallowed.fetch_add(1, Ordering::Relaxed);
+        if !swallows {
+            return Fate::Passes;
         }
-        !swallows
+        self.swallowed.fetch_add(1, Ordering::Relaxed);
+        Fate::Swallowed
     }
 }
 
-async fn relay(client: TcpStream, redis: SocketAddr, seen: Arc<Seen>) {
-    let Ok(server) = TcpStream::connect(redis).await else { return };
+/// Whether a command names a person's or a room's key; to look up whose session it is doesn't count.
+fn concerns_somebody(message: &[u8]) -> bool {
+    const KEYS: [&[u8]; 4] = [b":room:", b"gochat:user:", b"gochat:nick:", b"gochat:session:"];
+    let names = |part: &[u8]| message.windows(part.len()).any(|window| window == part);
+    KEYS.iter().any(|part| names(part)) && resp::word(message, 0) != Some(b"GET")
+}
+
+async fn relay(mut client: TcpStream, redis: SocketAddr, seen: Arc<Seen>) {
+    let Ok(mut server) = TcpStream::connect(redis).await else { return };
     let _ = server.set_nodelay(true);
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
-    let commands = |message: &[u8]| {
-        seen.command(message);
-        true
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let mut stands = seen.stands.subscribe();
+    let stands_still = tokio::select! {
+        biased;
+        _ = stands.wait_for(|stands| *stands) => true,
+        () = pump(from_client, to_server, &seen, Seen::command) => false,
+        () = pump(from_server, to_client, &seen, Seen::published) => false,
     };
-    tokio::select! {
-        () = pump(from_client, to_server, commands) => {}
-        () = pump(from_server, to_client, |message| seen.passes(message)) => {}
+    if stands_still {
+        // The connections are held, until they are cut.
+        std::future::pending::<()>().await;
     }
 }
 
 /// Hands on the messages that pass, until either side ends.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut passes: impl FnMut(&[u8]) -> bool) {
+async fn pump(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    seen: &Seen,
+    fate: impl Fn(&Seen, &[u8]) -> Fate,
+) {
     let mut held = Vec::new();
     while from.read_buf(&mut held).await.is_ok_and(|read| read > 0) {
-        let (mut passed, mut done) = (Vec::new(), 0);
-        while let Some(length) = resp::whole(&held[done..]) {
+        let (mut passed, mut done, mut last) = (Vec::new(), 0, false);
+        while !last && let Some(length) = resp::whole(&held[done..]) {
             let message = &held[done..done + length];
-            if passes(message) {
+            let fate = fate(seen, message);
+            if fate != Fate::Swallowed {
                 passed.extend_from_slice(message);
             }
+            last = fate == Fate::Last;
             done += length;
         }
         held.drain(..done);
         if to.write_all(&passed).await.is_err() {
             return;
+        }
+        if last {
+            seen.stands.send_replace(true);
         }
     }
 }

@@ -117,7 +117,7 @@ fn copy_files(from: &Path, to: &Path) {
 
 fn spawn(address: SocketAddr, data: &TempDir) -> Child {
     Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", ""])
+        .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string(), "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"])
         .arg("--dir")
         .arg(data.path())

@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use futures::StreamExt;
 use gochat_domain::{ClientId, rules::RaiseHand};
+use gochat_store::Reaper;
 use redis::AsyncCommands;
 
 use crate::{
@@ -45,6 +46,7 @@ async fn each_command_costs_what_the_table_says() {
     store.transact(room, &RaiseHand { caller: other }, None, |_, _| ()).await.unwrap();
     store.heartbeat(other, None).await.unwrap();
     store.logout(other).await.unwrap();
+    store.ages().await.unwrap();
 
     let (cost, logged_in) = world.cost(store.login(&login("ann"))).await;
     assert_eq!(cost, 3, "log in");
@@ -72,5 +74,11 @@ async fn each_command_costs_what_the_table_says() {
     assert!(nearly_over);
     assert_eq!(world.cost(store.heartbeat(ann, None)).await.0, 5, "heartbeat that renews the session");
     assert_eq!(world.cost(store.logout(ann)).await.0, 5, "log out");
+    let sweep = async {
+        store.ages().await?;
+        store.sweep(Reaper(1), 1, 1).await
+    };
+    let partitions = usize::from(store.args().partitions);
+    assert_eq!(world.cost(sweep).await.0, 2 + partitions, "sweep");
     check(store, &world.raw).await;
 }

@@ -4,10 +4,12 @@
 
 mod atomic;
 mod audit;
-mod checker;
 mod commands;
 mod follow;
 mod lost;
 mod races;
+mod sweeps;
 mod traces;
 mod world;
+
+use gochat_rig::checker;

@@ -28,7 +28,7 @@ pub(crate) fn serve(listener: TcpListener, readiness: Readiness) -> impl Future<
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(readiness);
-    let (incoming, cutter) = Incoming::new(listener, MAX_CONNECTIONS);
+    let (incoming, cutter) = Incoming::new(listener, MAX_CONNECTIONS, None);
     async move {
         let _cutter = cutter;
         tokio::select! {

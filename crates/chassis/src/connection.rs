@@ -5,7 +5,7 @@ use std::{
     future, io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,10 +17,12 @@ use futures::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+
+use crate::tls::{self, Acceptor, Names, Wire};
 
 /// How long to wait before accepting again when the system has no descriptor or memory to spare.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Incoming {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    tls: Option<Acceptor>,
     open: Arc<Mutex<Open>>,
 }
 
@@ -47,14 +50,21 @@ struct Open {
 
 /// One connection. Reading and writing fail once it is cut.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     held: Held,
 }
 
 /// A connection on its way from one runtime to another. Cut meanwhile, it is cut when it arrives.
 pub(crate) struct Detached {
-    stream: std::net::TcpStream,
+    wire: tls::Detached,
     held: Held,
+}
+
+/// What a connection tells of the peer.
+#[derive(Clone)]
+pub(crate) struct Link {
+    remote: Option<SocketAddr>,
+    names: Arc<OnceLock<Names>>,
 }
 
 /// What a connection holds besides its socket, and gives back after it: how it is cut, its share in a
@@ -69,11 +79,12 @@ struct Held {
 }
 
 impl Incoming {
-    /// At most `most` of the listener's connections are open at a time; more wait to be accepted.
-    pub(crate) fn new(listener: TcpListener, most: u32) -> (Self, Cutter) {
+    /// At most `most` of the listener's connections are open at a time; more wait to be accepted. They are
+    /// secured if `tls` says how.
+    pub(crate) fn new(listener: TcpListener, most: u32, tls: Option<Acceptor>) -> (Self, Cutter) {
         let open = Arc::new(Mutex::new(Open::default()));
         let room = Arc::new(Semaphore::new(most as usize));
-        (Self { listener, room, open: open.clone() }, Cutter { open })
+        (Self { listener, room, tls, open: open.clone() }, Cutter { open })
     }
 
     /// The next connection and its peer.
@@ -85,7 +96,13 @@ impl Incoming {
         let place = self.room.clone().acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => return (Connection::new(stream, place, self.open.clone()), peer),
+                Ok((stream, peer)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "cannot set TCP_NODELAY");
+                    }
+                    let wire = Wire::new(stream, self.tls.clone());
+                    return (Connection::new(wire, place, self.open.clone()), peer);
+                }
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
@@ -123,6 +140,13 @@ impl axum::serve::Listener for Incoming {
     }
 }
 
+impl Cutter {
+    /// Cuts what is open now; a connection that comes later is served.
+    pub(crate) fn cut_open(&self) {
+        lock(&self.open).handles.drain().for_each(|(_, handle)| handle.abort());
+    }
+}
+
 impl Drop for Cutter {
     fn drop(&mut self) {
         let mut open = lock(&self.open);
@@ -132,20 +156,17 @@ impl Drop for Cutter {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, open: Arc<Mutex<Open>>) -> Self {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
+    fn new(wire: Wire, place: Option<OwnedSemaphorePermit>, open: Arc<Mutex<Open>>) -> Self {
         let (handle, registration) = AbortHandle::new_pair();
         let number = lock(&open).admit(handle);
         let cut = Abortable::new(future::pending(), registration);
-        Self { stream, held: Held { cut, number, open, counted: None, _place: place } }
+        Self { wire, held: Held { cut, number, open, counted: None, _place: place } }
     }
 
-    /// Takes the connection from this runtime. It holds `counted` as long as it is open.
+    /// Takes the connection from this runtime, before anything was read from it. It holds `counted` as long as it is open.
     pub(crate) fn detach(mut self, counted: Arc<()>) -> io::Result<Detached> {
         self.held.counted = Some(counted);
-        Ok(Detached { stream: self.stream.into_std()?, held: self.held })
+        Ok(Detached { wire: self.wire.detach()?, held: self.held })
     }
 
     /// Does `io` unless the connection is cut. Costs a glance while it goes on; only one that waits is
@@ -153,12 +174,12 @@ impl Connection {
     fn unless_cut<T>(
         &mut self,
         cx: &mut Context<'_>,
-        io: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        io: impl FnOnce(Pin<&mut Wire>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.held.cut.is_aborted() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        let done = io(Pin::new(&mut self.stream), cx);
+        let done = io(Pin::new(&mut self.wire), cx);
         if done.is_pending() && self.held.cut.poll_unpin(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -180,7 +201,7 @@ impl Open {
 impl Detached {
     /// Gives the connection to the runtime that this is called on.
     pub(crate) fn attach(self) -> io::Result<Connection> {
-        Ok(Connection { stream: TcpStream::from_std(self.stream)?, held: self.held })
+        Ok(Connection { wire: self.wire.attach()?, held: self.held })
     }
 }
 
@@ -196,13 +217,13 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.get_mut().unless_cut(cx, |stream, cx| stream.poll_read(cx, buffer))
+        self.get_mut().unless_cut(cx, |wire, cx| wire.poll_read(cx, buffer))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().unless_cut(cx, |stream, cx| stream.poll_write(cx, bytes))
+        self.get_mut().unless_cut(cx, |wire, cx| wire.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -210,27 +231,40 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().unless_cut(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+        self.get_mut().unless_cut(cx, |wire, cx| wire.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().unless_cut(cx, |stream, cx| stream.poll_flush(cx))
+        self.get_mut().unless_cut(cx, |wire, cx| wire.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().unless_cut(cx, |stream, cx| stream.poll_shutdown(cx))
+        self.get_mut().unless_cut(cx, |wire, cx| wire.poll_shutdown(cx))
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Link;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Link {
+        let remote = self.wire.socket().and_then(|socket| socket.peer_addr().ok());
+        Link { remote, names: self.wire.names() }
+    }
+}
+
+impl Link {
+    /// Where the peer is; nothing for one that is gone.
+    pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// What the peer's certificate calls it.
+    pub(crate) fn names(&self) -> Names {
+        self.names.get().cloned().unwrap_or_default()
     }
 }
 
@@ -240,14 +274,14 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::{io::AsyncReadExt, net::TcpStream};
 
     use super::*;
 
     async fn listening(most: u32) -> (Incoming, Cutter, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (incoming, cutter) = Incoming::new(listener, most);
+        let (incoming, cutter) = Incoming::new(listener, most, None);
         (incoming, cutter, address)
     }
 

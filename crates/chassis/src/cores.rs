@@ -240,7 +240,7 @@ mod tests {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (incoming, cutter) = Incoming::new(listener, 10);
+        let (incoming, cutter) = Incoming::new(listener, 10, None);
         let stop = CancellationToken::new();
         let told = stop.clone();
         let serving = tokio::spawn(async move { serve("test", 2, incoming, &told, server).await });

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use crate::{
     Gate,
+    connection::Link,
     limits::Limits,
     observe::{Call, Methods},
 };
@@ -47,7 +48,8 @@ impl Service<Request<Body>> for Edge {
 
 /// Hands the request to its service if the gate lets it pass, with its caller and without its token.
 async fn pass(gate: Gate, mut routes: Routes, mut request: Request<Body>) -> Response<Body> {
-    let caller = match gate.admit(request.uri().path(), request.headers()).await {
+    let names = request.extensions().get().map(Link::names).unwrap_or_default();
+    let caller = match gate.admit(request.uri().path(), request.headers(), &names).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_http(),
     };

@@ -1,24 +1,25 @@
 //! An HTTP server with the same life as a gRPC server: admin port, drain, hard end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{body::Body, extract::ConnectInfo};
 use futures::StreamExt;
-use hyper::{Request, body, service::service_fn};
+use hyper::{Request, Response, body, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
 use tonic::transport::server::Connected;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use crate::{
     ConnectionArgs, Listeners, Readiness, Shutdown,
     args::duration,
     connection::Connection,
     cores::{self, Handed},
-    drain,
+    drain::{self, Manner},
     idle::Idle,
+    tls::Speaks,
 };
 
 /// The most that the head of a request may have, in bytes.
@@ -41,7 +42,21 @@ pub struct HttpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `router`, which the log calls `name`, over HTTP/1.1 and HTTP/2 without TLS (with prior knowledge),
+/// What answers requests: a router, and whatever is around it. Each request has a clone.
+pub trait Answers:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// Serves `service`, which the log calls `name`, over HTTP/1.1 and HTTP/2 (without TLS, with prior knowledge),
 /// on so many [cores](crate::core), until the shutdown, then ends in order: readiness turns false at once, requests are still taken for the
 /// drain delay, what is open may finish until the hard end, and is cut there. Streams are told to end by their
 /// owners, who hold the same `shutdown`. `last` is waited for when all requests are answered: connections that were
@@ -50,25 +65,32 @@ pub async fn serve(
     name: &'static str,
     listeners: Listeners,
     (connections, http, cores): (&ConnectionArgs, &HttpArgs, usize),
-    router: Router,
+    service: impl Answers,
     readiness: Readiness,
     shutdown: Shutdown,
     last: impl Future<Output = ()> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
     let http = http.clone();
-    drain::run(name, listeners, connections, &readiness, &shutdown, |incoming, stop| async move {
-        let server = move |handed| async move {
-            take(handed, &http, router).await;
-            last.await;
-            Ok(())
-        };
-        cores::serve(name, cores, incoming, &stop, server).await.map_err(Into::into)
-    })
+    drain::run(
+        Manner { name, speaks: Speaks::Http, turns_away: false },
+        listeners,
+        connections,
+        &readiness,
+        &shutdown,
+        |incoming, stop| async move {
+            let server = move |handed| async move {
+                take(handed, &http, service).await;
+                last.await;
+                Ok(())
+            };
+            cores::serve(name, cores, incoming, &stop, server).await.map_err(Into::into)
+        },
+    )
     .await
 }
 
 /// Takes a core's connections until they end, then waits until what is asked on them is answered.
-async fn take(mut handed: Handed, args: &HttpArgs, router: Router) {
+async fn take(mut handed: Handed, args: &HttpArgs, service: impl Answers) {
     let builder = builder(args);
     let open = GracefulShutdown::new();
     while let Some(connection) = handed.next().await {
@@ -76,7 +98,7 @@ async fn take(mut handed: Handed, args: &HttpArgs, router: Router) {
         let Ok(connection) = connection else { continue };
         let Some(peer) = connection.connect_info().remote_addr() else { continue };
         let idle = Idle::new(connection, args.idle_timeout);
-        serve_one(&builder, &open, idle, Peer(peer), router.clone());
+        serve_one(&builder, &open, idle, Peer(peer), service.clone());
     }
     open.shutdown().await;
 }
@@ -86,11 +108,11 @@ fn serve_one(
     open: &GracefulShutdown,
     connection: Idle<Connection>,
     peer: Peer,
-    router: Router,
+    service: impl Answers,
 ) {
     let answer = service_fn(move |mut request: Request<body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(Body::new))
+        service.clone().oneshot(request.map(Body::new))
     });
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), answer).into_owned();
     let serving = open.watch(serving);

@@ -6,12 +6,15 @@
 
 mod admin;
 pub mod args;
+#[cfg(feature = "fuzz")]
+pub mod border;
 pub mod caller;
 pub mod channel;
 mod connection;
 mod cores;
 mod drain;
 mod edge;
+mod files;
 mod health;
 pub mod http;
 mod idle;
@@ -26,11 +29,12 @@ pub mod server;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+mod tls;
 mod web;
 
 pub use args::{ConnectionArgs, ServerArgs, cores};
 pub use caller::{Caller, Gate, ServiceTokens, Unavailable};
-pub use channel::{channel, endpoint};
+pub use channel::{Target, channel, targets};
 pub use cores::core;
 pub use origins::Origins;
 pub use process::{Config, Listeners, run};
@@ -38,3 +42,8 @@ pub use readiness::Readiness;
 pub use server::Server;
 pub use shutdown::Shutdown;
 pub use telemetry::TelemetryArgs;
+pub use tls::{ClientCertificates, ClientTlsArgs, TlsArgs};
+
+/// What every process allocates by: a call makes many small things that don't last.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,6 @@
 //! What a request carries along its way through the processes: its id, and its trace.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
@@ -23,16 +23,16 @@ tokio::task_local! {
 
 /// What a request is called in logs and answers: 1 to 64 of `A-Z a-z 0-9 - _ .`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The id that the caller gave, or a new one if it gave none that can be used.
     pub fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_id(id));
-        match given {
-            Some(id) => Self(id.into()),
-            None => Self(format!("{:032x}", rand::random::<u128>()).into()),
-        }
+        let given = headers.get(REQUEST_ID).filter(|value| is_id(value.as_bytes()));
+        let mut id = given.cloned().unwrap_or_else(drawn);
+        // No two requests have the same: HTTP/2 need not remember it for the next one.
+        id.set_sensitive(true);
+        Self(id)
     }
 
     /// The id of the request being answered, inside [`RequestId::scope`].
@@ -47,24 +47,30 @@ impl RequestId {
 
     /// The id.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().unwrap_or("-")
     }
 
     /// The id as the value of a header.
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.0).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        self.0.clone()
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
-fn is_id(text: &str) -> bool {
+fn is_id(text: &[u8]) -> bool {
     (1..=MAX_ID).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
+/// 128 random bits in 32 hexadecimal digits.
+fn drawn() -> HeaderValue {
+    let id = format!("{:032x}", rand::random::<u128>());
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
 /// Makes `span` a part of the caller's trace, if the headers name one (W3C Trace Context).
@@ -132,6 +138,13 @@ mod tests {
             assert_eq!(RequestId::of(&headers(bad)).as_str().len(), 32, "{bad:?}");
         }
         assert_ne!(RequestId::of(&HeaderMap::new()), RequestId::of(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn what_no_other_request_has_is_not_remembered_for_it() {
+        for headers in [headers("order-66"), HeaderMap::new()] {
+            assert!(RequestId::of(&headers).header().is_sensitive(), "{headers:?}");
+        }
     }
 
     #[tokio::test]

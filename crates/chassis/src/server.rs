@@ -17,11 +17,13 @@ use tower::Service;
 use crate::{
     Gate, Listeners, Origins, Readiness, ServerArgs, Shutdown,
     connection::{Connection, Incoming},
-    cores, drain,
+    cores,
+    drain::{self, Manner},
     edge::Edge,
     health::Health,
     limits::Limits,
     observe::Methods,
+    tls::Speaks,
     web,
 };
 
@@ -41,6 +43,7 @@ pub struct Server {
     names: Vec<&'static str>,
     routes: RoutesBuilder,
     cores: usize,
+    turns_away: bool,
 }
 
 impl Server {
@@ -54,7 +57,17 @@ impl Server {
         descriptors: &'static [u8],
     ) -> Self {
         let (args, routes) = (args.clone(), Routes::builder());
-        Self { name, args, gate, readiness, descriptors, names: Vec::new(), routes, cores: 0 }
+        Self {
+            name,
+            args,
+            gate,
+            readiness,
+            descriptors,
+            names: Vec::new(),
+            routes,
+            cores: 0,
+            turns_away: false,
+        }
     }
 
     /// Adds a service. The gate decides who may call it.
@@ -83,6 +96,12 @@ impl Server {
         self
     }
 
+    /// Ends connections while it isn't ready, so that callers look for a replica that is.
+    pub fn turning_away(mut self) -> Self {
+        self.turns_away = true;
+        self
+    }
+
     /// Serves until the shutdown, then ends in order: readiness and health turn false at once, calls are
     /// still taken for the drain delay, calls and streams that are open may finish until the hard end, and
     /// are cut there. Streams are told to end by their owners, who hold the same `shutdown`.
@@ -107,8 +126,10 @@ impl Server {
         };
         let (name, args, readiness, cores) = (self.name, self.args, self.readiness, self.cores);
         let web = args.grpc_web.then(|| args.grpc_web_origins.clone());
+        let speaks = if web.is_some() { Speaks::GrpcWeb } else { Speaks::Grpc };
         let grpc = Grpc { edge, max_streams: args.max_streams, web };
-        drain::run(name, listeners, &args.connections, &readiness, &shutdown, |incoming, stop| async move {
+        let manner = Manner { name, speaks, turns_away: self.turns_away };
+        drain::run(manner, listeners, &args.connections, &readiness, &shutdown, |incoming, stop| async move {
             health.tell().await;
             let _health = AbortOnDropHandle::new(tokio::spawn(health.follow(stop.clone())));
             grpc.serve(name, cores, incoming, stop).await

@@ -13,7 +13,7 @@ use tonic::{
     transport::Channel,
 };
 
-use crate::{Backoff, Endpoints, Error, endpoints};
+use crate::{Backoff, Endpoints, Error, Tls, endpoints::channel};
 
 /// How long one try of a call may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -32,12 +32,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn anonymous(endpoints: &Endpoints) -> Result<Self, Error> {
+    pub(crate) fn anonymous(endpoints: &Endpoints, tls: &Tls) -> Result<Self, Error> {
         Ok(Self {
-            account: AccountServiceClient::new(endpoints::channel(&endpoints.account)?),
-            room: RoomServiceClient::new(endpoints::channel(&endpoints.room)?),
-            stage: StageServiceClient::new(endpoints::channel(&endpoints.stage)?),
-            notifier: NotifierServiceClient::new(endpoints::channel(&endpoints.notifier)?),
+            account: AccountServiceClient::new(channel(&endpoints.account, tls)?),
+            room: RoomServiceClient::new(channel(&endpoints.room, tls)?),
+            stage: StageServiceClient::new(channel(&endpoints.stage, tls)?),
+            notifier: NotifierServiceClient::new(channel(&endpoints.notifier, tls)?),
             retries: Backoff::CALLS,
             bearer: None,
             on_behalf_of: None,

@@ -2,7 +2,7 @@
 
 use gochat_proto::account::LoginRequest;
 
-use crate::{Backoff, Endpoints, Error, Service, Session, caller::Caller};
+use crate::{Backoff, Endpoints, Error, Service, Session, Tls, caller::Caller};
 
 /// A deployment of GoChat, as nobody in particular. Cheap to clone; clones share
 /// their connections, and so do the sessions made from it.
@@ -13,9 +13,15 @@ pub struct Client {
 
 impl Client {
     /// Knows where the services are. Connections are made when they are first
-    /// needed. To be called within a tokio runtime.
+    /// needed; those to `https://` addresses are believed by whom this machine believes.
+    /// To be called within a tokio runtime.
     pub fn connect(endpoints: &Endpoints) -> Result<Self, Error> {
-        Ok(Self { caller: Caller::anonymous(endpoints)? })
+        Self::connect_by(endpoints, &Tls::new())
+    }
+
+    /// As [`Client::connect`], with another word about `https://` addresses. Fails where what was said can't be used.
+    pub fn connect_by(endpoints: &Endpoints, tls: &Tls) -> Result<Self, Error> {
+        Ok(Self { caller: Caller::anonymous(endpoints, tls)? })
     }
 
     /// Sets how calls are made again where no answer came; [`Backoff::CALLS`] if
@@ -36,6 +42,11 @@ impl Client {
             external_id: String::new(),
         };
         Session::open(&self.caller, request).await
+    }
+
+    /// Calls as an internal service that is known by the certificate it shows ([`Tls::identity`]).
+    pub fn as_certified_service(&self) -> Service {
+        Service { caller: self.caller.clone() }
     }
 
     /// Calls as an internal service, by the token that was configured for it.

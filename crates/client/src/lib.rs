@@ -35,7 +35,7 @@ mod subscription;
 
 pub use backoff::Backoff;
 pub use client::Client;
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, Tls};
 pub use error::Error;
 pub use presence::{KeepAlive, Presence};
 pub use rooms::{Banned, Bans, Entered, Members, NewRoom, Page, Rooms};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use gochat_proto::{
     account::{
         GetMediaTokenRequest, GetMediaTokenResponse, HeartbeatRequest, HeartbeatResponse, LoginRequest,
-        LoginResponse, LogoutRequest, LogoutResponse,
+        LoginResponse, LogoutRequest, LogoutResponse, RevokeSessionsRequest, RevokeSessionsResponse,
+        StampRequest, StampResponse,
         account_service_server::{AccountService, AccountServiceServer},
     },
     model::Refusal,
@@ -200,6 +201,8 @@ received! { AccountService:
     logout LogoutRequest => LogoutResponse;
     heartbeat HeartbeatRequest => HeartbeatResponse;
     get_media_token GetMediaTokenRequest => GetMediaTokenResponse;
+    stamp StampRequest => StampResponse;
+    revoke_sessions RevokeSessionsRequest => RevokeSessionsResponse;
 }
 
 received! { room::room_service_server::RoomService:

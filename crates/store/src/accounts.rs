@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error, Result, Store,
+    follow::Revoked,
     keys::{self, field},
     load::{Bytes, number, tag},
     record::read_head,
@@ -117,7 +118,9 @@ impl Store {
             self.take_nick(&nick, uid).await?;
             let token = Digest(rand::random()).to_string();
             let session = Digest::of(&token).to_string();
-            let Some(former) = self.enrol(uid, known.is_none(), login, &nick, &session).await? else {
+            let Some((former, former_nick)) =
+                self.enrol(uid, known.is_none(), login, &nick, &session).await?
+            else {
                 self.release_nick(&nick, uid).await?;
                 continue;
             };
@@ -126,6 +129,9 @@ impl Store {
             self.redis.command::<()>(&open).await?;
             if !former.is_empty() {
                 self.end_session(&former).await?;
+            }
+            if !former_nick.is_empty() && former_nick != nick {
+                self.release_nick(&former_nick, uid).await?;
             }
             return Ok(LoggedIn { uid, token });
         }
@@ -138,13 +144,25 @@ impl Store {
         uid.map(|uid| uid.try_into().map_err(|why| Error::Unreadable(format!("session: {why}")))).transpose()
     }
 
-    /// Has `act` called with the digest of each session that ends from now on, on any process.
-    pub fn on_revoked(&self, act: impl Fn(Digest) + Send + Sync + 'static) {
-        self.feed.on_revoked(move |digest| {
-            if let Some(digest) = Digest::parse(digest) {
-                act(digest);
-            }
+    /// Has `act` called with the token's SHA-256 of each session that ends from now on, on any
+    /// process; with nothing where some may have ended unheard, so that none is to be believed
+    /// without being looked up anew.
+    pub fn on_revoked(&self, act: impl Fn(Option<[u8; 32]>) + Send + Sync + 'static) {
+        self.feed.on_revoked(move |revoked| match revoked {
+            Revoked::Session(digest) => act(Digest::parse(digest).map(|digest| digest.0)),
+            Revoked::Unheard => act(None),
         });
+    }
+
+    /// Ends whatever session somebody has, as [`Store::logout`] does, but before anything else:
+    /// whatever fails after that, the token is good for nothing more.
+    pub async fn revoke_sessions(&self, uid: Uid) -> Result<()> {
+        let session: Option<String> =
+            self.redis.command(cmd("HGET").arg(keys::user(uid)).arg("session")).await?;
+        if let Some(session) = session {
+            self.end_session(&session).await?;
+        }
+        self.logout(uid).await
     }
 
     /// Leaves the room that the user is in, ends the session and gives up the nick name.
@@ -215,18 +233,23 @@ impl Store {
         Ok(Stay { room, place, roster_revision: number(values[3].as_deref())? })
     }
 
-    /// A session whose name has gone to somebody else ends.
+    /// A session whose name has gone to somebody else ends, and so does one that is to end of
+    /// age before the next heartbeat would come: by itself it would end without a word to anybody.
     async fn renew_session(&self, uid: Uid, session: &str, nick: &str) -> Result<()> {
-        let ms = self.session_ms();
-        let mut call = self.scripts.hold.prepare_invoke();
-        call.key(nick).arg(uid.get()).arg(ms);
-        let named: bool = self.redis.write(&call).await?;
-        let open: bool = self.redis.command(cmd("PEXPIRE").arg(keys::session(session)).arg(ms)).await?;
-        if !named || !open {
-            self.logout(uid).await?;
-            return Err(Error::NotLoggedIn);
+        let mut prolong = self.scripts.prolong.prepare_invoke();
+        prolong.key(keys::user(uid)).arg(self.session_ms()).arg("since").arg(self.session_max_ms());
+        let left: u64 = self.redis.write(&prolong).await?;
+        if left > self.args.heartbeat().as_millis() as u64 {
+            let mut hold = self.scripts.hold.prepare_invoke();
+            hold.key(nick).arg(uid.get()).arg(left);
+            let named: bool = self.redis.write(&hold).await?;
+            let open: bool = self.redis.command(cmd("PEXPIRE").arg(keys::session(session)).arg(left)).await?;
+            if named && open {
+                return Ok(());
+            }
         }
-        self.redis.command(cmd("PEXPIRE").arg(keys::user(uid)).arg(ms)).await
+        self.logout(uid).await?;
+        Err(Error::NotLoggedIn)
     }
 
     /// The same id of the same service gives the same uid.
@@ -265,7 +288,8 @@ impl Store {
         Ok(self.redis.write(&call).await?)
     }
 
-    /// Writes the user; the session before, '' for none; nothing where the uid is taken.
+    /// Writes the user; the session and the nick name's key before, '' for none; nothing where the
+    /// uid is taken.
     async fn enrol(
         &self,
         uid: Uid,
@@ -273,13 +297,18 @@ impl Store {
         login: &Login,
         nick: &str,
         session: &str,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<(String, String)>> {
         let mut call = self.scripts.enrol.prepare_invoke();
-        call.key(keys::user(uid)).arg(i32::from(must_be_new)).arg(self.session_ms()).arg("session");
+        call.key(keys::user(uid))
+            .arg(i32::from(must_be_new))
+            .arg(self.session_ms())
+            .arg("since")
+            .arg("session")
+            .arg("nick");
         call.arg("name").arg(login.nick_name.as_str()).arg("avatar").arg(&login.avatar);
         call.arg("nick").arg(nick).arg("session").arg(session);
-        let (written, former): (bool, String) = self.redis.write(&call).await?;
-        Ok(written.then_some(former))
+        let (written, session, nick): (bool, String, String) = self.redis.write(&call).await?;
+        Ok(written.then_some((session, nick)))
     }
 
     async fn end_session(&self, session: &str) -> Result<()> {
@@ -289,6 +318,10 @@ impl Store {
 
     fn session_ms(&self) -> u64 {
         self.args.session.as_millis() as u64
+    }
+
+    fn session_max_ms(&self) -> u64 {
+        self.args.session_max.as_millis() as u64
     }
 }
 

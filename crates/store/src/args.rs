@@ -1,6 +1,6 @@
 //! What an operator sets about state: which Redis, how long things live, how much a room takes.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::{
     Args,
@@ -14,9 +14,22 @@ use gochat_domain::{
 /// Settings of the store; the same for every service of a deployment.
 #[derive(Args, Clone)]
 pub struct StoreArgs {
-    /// Redis 7.0 or newer, or Valkey: redis://host:port or unix:///path.
+    /// Redis 7.0 or newer, or Valkey: redis://host:port, rediss://host:port (by TLS) or unix:///path;
+    /// user and password may stand before the host, as in user:password@host.
     #[arg(long, env = "GOCHAT_REDIS_URL", default_value = "redis://127.0.0.1:6379")]
     pub redis_url: String,
+    /// The file with that address, which goes before the other: for one that carries a password.
+    #[arg(long, env = "GOCHAT_REDIS_URL_FILE")]
+    pub redis_url_file: Option<PathBuf>,
+    /// The authorities that vouch for a Redis at rediss://, in PEM; without, those that this machine believes.
+    #[arg(long, env = "GOCHAT_REDIS_CA")]
+    pub redis_ca: Option<PathBuf>,
+    /// The certificate that is shown to a Redis that asks for one, in PEM.
+    #[arg(long, env = "GOCHAT_REDIS_CLIENT_CERT")]
+    pub redis_client_cert: Option<PathBuf>,
+    /// That certificate's private key, in PEM.
+    #[arg(long, env = "GOCHAT_REDIS_CLIENT_KEY")]
+    pub redis_client_key: Option<PathBuf>,
     /// How many partitions rooms are spread over; fixed for the life of a deployment.
     #[arg(long, env = "GOCHAT_PARTITIONS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=16384))]
     pub partitions: u16,
@@ -35,6 +48,9 @@ pub struct StoreArgs {
     /// How long a session and its nick name live without a heartbeat.
     #[arg(long, env = "GOCHAT_SESSION", default_value = "2m", value_parser = humantime::parse_duration)]
     pub session: Duration,
+    /// How long a session lives at the most, however many heartbeats come: after that, a new login is needed.
+    #[arg(long, env = "GOCHAT_SESSION_MAX", default_value = "30d", value_parser = humantime::parse_duration)]
+    pub session_max: Duration,
     /// How long an invitation can be answered.
     #[arg(long, env = "GOCHAT_INVITATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub invitation: Duration,
@@ -85,8 +101,12 @@ impl StoreArgs {
         let at_least = |name: &str, value: Duration, least: Duration| {
             if value < least { Err(format!("{name} must be at least {least:?}")) } else { Ok(()) }
         };
+        if self.names_redis() {
+            self.client()?;
+        }
         at_least("GOCHAT_LEASE", self.lease, Duration::from_secs(5))?;
         at_least("GOCHAT_SESSION", self.session, self.lease)?;
+        at_least("GOCHAT_SESSION_MAX", self.session_max, self.session)?;
         at_least("GOCHAT_INVITATION", self.invitation, Duration::from_secs(1))?;
         if self.member_limit > self.member_limit_max {
             return Err("GOCHAT_MEMBER_LIMIT must not be above GOCHAT_MEMBER_LIMIT_MAX".to_owned());
@@ -103,6 +123,17 @@ impl StoreArgs {
     /// How often clients are to say that they are there: two fifths of a lease.
     pub fn heartbeat(&self) -> Duration {
         self.lease * 2 / 5
+    }
+
+    /// How long silence of ours may last before heartbeats may have been lost by it.
+    pub fn gap(&self) -> Duration {
+        Duration::from_secs(3).min((self.lease - self.heartbeat()) / 2)
+    }
+
+    /// How often leases are swept, and carriers show that heartbeats get through: each second,
+    /// or as often as a shorter gap needs.
+    pub fn pulse(&self) -> Duration {
+        Duration::from_secs(1).min(self.gap() / 3)
     }
 
     /// What a room takes that asks for so many (0: whatever is usual).
@@ -141,6 +172,7 @@ mod tests {
         let args = args(&[]);
         args.check().unwrap();
         assert_eq!(args.heartbeat(), Duration::from_secs(10));
+        assert_eq!(args.session_max, Duration::from_secs(30 * 24 * 60 * 60));
         assert_eq!(args.limits(0, 0), Limits { members: 1_000, seats: 10 });
         assert_eq!(args.limits(u32::MAX, u32::MAX), Limits { members: 10_000, seats: 50 });
         assert_eq!([1, 1_000, 10_000].map(|members| args.log_cap(members)), [256, 1_000, 4_096]);
@@ -160,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        for (flag, value) in [("--lease", "1s"), ("--session", "10s"), ("--member-limit", "20000")] {
+        for (flag, value) in
+            [("--lease", "1s"), ("--session", "10s"), ("--session-max", "1m"), ("--member-limit", "20000")]
+        {
             let told = args(&[flag, value]).check().unwrap_err();
             assert!(told.to_lowercase().contains(&flag[2..].replace('-', "_")), "{told}");
         }

@@ -3,7 +3,7 @@
 
 use gochat_domain::{
     ClientId, Entry, LeaveReason, Limits, Millis, Refusal, RoomId, Subject, Uid,
-    rules::{Create, Join, Leave, Newcomer},
+    rules::{Create, Join, Leave, Load, Newcomer},
 };
 use gochat_proto::{model, room::JoinRoomResponse};
 use redis::cmd;
@@ -95,8 +95,10 @@ impl Store {
         self.in_time(async {
             let second_client = self.args.second_client;
             let rule = Join { newcomer: self.newcomer(uid, client).await?, second_client };
-            let committed = self.transact(room, &rule, request, entered_reply(uid)).await?;
-            self.settle(uid, room, committed).await
+            match self.transact(room, &rule, request, entered_reply(uid)).await {
+                Err(Error::Refused(Refusal::AlreadyInRoom)) => self.take_up(&rule.newcomer, room).await,
+                committed => self.settle(uid, room, committed?).await,
+            }
         })
         .await
     }
@@ -117,6 +119,12 @@ impl Store {
         reason: LeaveReason,
         request: Option<&Request>,
     ) -> Result<Committed<()>> {
+        // What came before gives up nothing: the user may have entered again since.
+        if let Some(request) = request
+            && let Some(committed) = self.answered(room, request).await?
+        {
+            return Ok(committed);
+        }
         let mut call = self.scripts.release.prepare_invoke();
         call.key(keys::user(uid)).arg(room.to_string());
         let number: u64 = self.redis.write(&call).await?;
@@ -182,6 +190,29 @@ impl Store {
         }
     }
 
+    /// An entry of the same client that was cut off before it was held is held now.
+    ///
+    /// # Errors
+    /// [`Refusal::AlreadyInRoom`] where none was cut off.
+    async fn take_up(&self, newcomer: &Newcomer, room: RoomId) -> Result<Entered> {
+        let uid = newcomer.uid;
+        let loaded = self.load(room, &Load::people([uid]), None).await?.loaded;
+        let member = loaded.people.get(&uid).and_then(|person| person.member.as_ref());
+        let member = member.filter(|member| member.client == newcomer.client);
+        let (Some(head), Some(member)) = (&loaded.head, member) else {
+            return Err(Refusal::AlreadyInRoom.into());
+        };
+        if self.held(uid).await? == Some((member.entry, room)) {
+            return Err(Refusal::AlreadyInRoom.into());
+        }
+        let reply = JoinRoomResponse {
+            place: None,
+            room: Some(model::Room::of(room, head, loaded.counts)),
+            member: Some(member.into()),
+        };
+        self.settle(uid, room, Committed { place: loaded.place, reply }).await
+    }
+
     async fn hold(&self, uid: Uid, room: RoomId, entry: Entry) -> Result<Settled> {
         let mut call = self.scripts.settle.prepare_invoke();
         call.key(keys::user(uid)).arg(entry.0).arg(room.to_string());
@@ -221,8 +252,10 @@ fn entered_reply(
 ) -> impl Fn(&gochat_domain::Loaded, &gochat_domain::Change) -> JoinRoomResponse + Send + Sync {
     move |loaded, change| {
         let mut counts = loaded.counts;
-        if loaded.people.get(&uid).is_none_or(|person| person.member.is_none()) {
-            counts.members += 1;
+        let former = loaded.people.get(&uid).and_then(|person| person.member.as_ref());
+        match former {
+            None => counts.members += 1,
+            Some(former) => counts.speakers -= u32::from(former.standing.is_guest_speaker()),
         }
         let head = change.head.as_ref().or(loaded.head.as_ref());
         JoinRoomResponse {

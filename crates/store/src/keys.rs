@@ -13,12 +13,14 @@
 //! | `gochat:{n}:log:<room>` | stream | commits, id = `<revision>-0`, capped | as the room |
 //! | `gochat:{n}:rooms` | sorted set | open rooms by create time | – |
 //! | `gochat:{n}:due` | sorted set | deadlines: see [`due`] | each until swept |
+//! | `gochat:{n}:stamp:<reaper>` | string | the stamp of a reaper's last sweep | a lease from then |
 //! | `gochat:{n}:feed:<room>` | sharded channel | commits as they are made | – |
-//! | `gochat:user:{uid}` | hash | `name`, `avatar`, `nick` (the folded name's key), `entry`, `held`, `session` | the session |
-//! | `gochat:session:{digest}` | string | uid | 2 min from the last heartbeat |
+//! | `gochat:user:{uid}` | hash | `name`, `avatar`, `nick` (the folded name's key), `entry`, `held`, `session`, `since` (when that began) | the session |
+//! | `gochat:session:{digest}` | string | uid | 2 min from the last heartbeat, 30 days from the login at the most |
 //! | `gochat:nick:{digest}` | string | uid | the session |
 //! | `gochat:external:{digest}` | string | uid | 90 days from the last login |
 //! | `gochat:created:{ms}` | string | a room's reserved create time | 60 s |
+//! | `gochat:{stamp}:account`, `gochat:{stamp}:gateway` | string | when heartbeats last got through it | a session |
 //! | `gochat:revoked` | channel | digests of sessions that ended | – |
 //!
 //! Commands sent to Redis, tested in `tests/store/commands.rs`; what comes with a room that is
@@ -27,15 +29,19 @@
 //! | | |
 //! | --- | --- |
 //! | any mutation of a room | load + commit: 2 |
-//! | log in | nick, user, session: 3; with an id of a service's own, 4 |
+//! | log in | nick, user, session: 3; with an id of a service's own, 4; under another name + 1 |
 //! | log out | read, session, nick, user, announce: 5 (+ leave: release, load, commit) |
+//! | revoke sessions | read, session, announce: 3; then as log out |
 //! | create | entry, reserve, load, commit, settle: 5 (+ load, commit) |
 //! | join | entry, load, commit, settle: 4 (+ load, commit) |
-//! | leave | release, load, commit: 3 |
+//! | leave | release, load, commit: 3; with a request's id + 1 |
 //! | heartbeat | read (2 in one trip): 2; in a room 3; once a minute + 3 |
+//! | sweep, each second | stamps' ages; in one trip a script's text and a read of each partition: 2 + `P`, however many are alive |
 
 use crc::{CRC_16_XMODEM, Crc};
 use gochat_domain::{Entry, RoomId, Uid, rules::Due};
+
+use crate::Carrier;
 
 /// Fields of the room's hash.
 pub mod field {
@@ -171,6 +177,19 @@ pub fn parse_due(name: &str) -> Option<(RoomId, Due)> {
         ("lease", Some(entry), None) => Some((room, Due::Lease(uid, Entry(entry.parse().ok()?)))),
         ("invite", None, None) => Some((room, Due::Invitation(uid))),
         _ => None,
+    }
+}
+
+/// What a reaper writes in a partition with each of its sweeps.
+pub fn sweep_stamp(partition: u16, reaper: u64) -> String {
+    format!("gochat:{{{partition}}}:stamp:{reaper:016x}")
+}
+
+/// When heartbeats last got through a carrier.
+pub fn stamp(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Account => "gochat:{stamp}:account",
+        Carrier::Gateway => "gochat:{stamp}:gateway",
     }
 }
 

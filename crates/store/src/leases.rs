@@ -22,14 +22,23 @@ pub struct DueEntry {
     pub deadline: Millis,
 }
 
-/// What one look at every partition found.
-#[derive(Clone, Debug, Default)]
+/// What one look at a partition found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
-    /// Redis's time.
+    /// The time there.
     pub now: Millis,
-    /// What is due, each partition's oldest first.
+    /// The stamp that this reaper's sweep before left there; none where it is gone.
+    pub former: Option<u64>,
+    /// What is due, oldest first.
     pub due: Vec<DueEntry>,
 }
+
+/// One of those who sweep, by the number under which it leaves its stamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reaper(pub u64);
+
+/// A partition's answer to a sweep: time, former stamp, deadlines.
+type Answer = (i64, Option<String>, Vec<(String, i64)>);
 
 impl Store {
     /// Redis's time.
@@ -38,23 +47,24 @@ impl Store {
         Ok(Millis(seconds * 1_000 + micros / 1_000))
     }
 
-    /// Reads the deadlines that have passed, at most so many of each partition. Its cost
-    /// doesn't depend on how many have not.
-    pub async fn sweep(&self, most: usize) -> Result<Sweep> {
-        let now = self.now().await?;
-        let mut read = redis::pipe();
+    /// Reads the deadlines that have passed in each partition, at most so many of each, and
+    /// leaves a stamp there. Its cost doesn't depend on how many have not passed.
+    pub async fn sweep(&self, reaper: Reaper, stamp: u64, most: usize) -> Result<Vec<Sweep>> {
+        let lease = self.args.lease.as_millis() as u64;
+        let mut calls = redis::pipe();
+        calls.load_script(&self.scripts.sweep).ignore();
         for partition in 0..self.args.partitions {
-            read.zrangebyscore_limit_withscores(keys::due(partition), "-inf", now.0, 0, most as isize);
+            let mut call = self.scripts.sweep.prepare_invoke();
+            call.key(keys::due(partition)).key(keys::sweep_stamp(partition, reaper.0));
+            calls.invoke_script(call.arg(stamp).arg(lease).arg(most));
         }
-        let partitions: Vec<Vec<(String, i64)>> = self.redis.pipeline(&read).await?;
-        let due = partitions.into_iter().flatten().filter_map(|(name, deadline)| {
-            let parsed = parse_due(&name);
-            if parsed.is_none() {
-                tracing::warn!(%name, "a deadline that is none");
-            }
-            parsed.map(|(room, due)| DueEntry { room, due, deadline: Millis(deadline) })
-        });
-        Ok(Sweep { now, due: due.collect() })
+        let answers: Vec<Answer> = self.redis.write_all(&calls).await?;
+        let read = |(now, former, due): Answer| Sweep {
+            now: Millis(now),
+            former: former.and_then(|stamp| stamp.parse().ok()),
+            due: due.into_iter().filter_map(due_entry).collect(),
+        };
+        Ok(answers.into_iter().map(read).collect())
     }
 
     /// Does what a deadline that has passed asks for: an ordinary commit, guarded by the
@@ -101,6 +111,14 @@ impl Store {
         call.arg(due_name(entry.room, entry.due)).arg(entry.deadline.0);
         Ok(self.redis.write(&call).await?)
     }
+}
+
+fn due_entry((name, deadline): (String, i64)) -> Option<DueEntry> {
+    let parsed = parse_due(&name);
+    if parsed.is_none() {
+        tracing::warn!(%name, "a deadline that is none");
+    }
+    parsed.map(|(room, due)| DueEntry { room, due, deadline: Millis(deadline) })
 }
 
 /// Whether anything was done.

@@ -3,8 +3,11 @@
 //! entries, leases and lists around them.
 
 mod accounts;
+mod address;
 mod args;
 mod audit;
+#[cfg(feature = "fuzz")]
+pub mod border;
 mod entry;
 mod error;
 mod follow;
@@ -17,6 +20,7 @@ mod plan;
 mod record;
 mod redis;
 mod snapshot;
+mod stamps;
 mod transact;
 
 use std::{sync::Arc, time::Duration};
@@ -30,9 +34,10 @@ pub use audit::RequestName;
 pub use entry::{Entered, NewRoom};
 pub use error::{Error, Result};
 pub use follow::{Answer, Follower, Mark, Mechanism, Mechanisms, Read, Step, Track};
-pub use leases::{DueEntry, Sweep};
+pub use leases::{DueEntry, Reaper, Sweep};
 pub use lists::{BanPage, Cursor, MemberPage, Order, RoomFound};
 pub use snapshot::Snapshot;
+pub use stamps::{Ages, Carrier};
 pub use transact::{Committed, Request};
 
 /// How often Redis is asked whether it is there.
@@ -54,7 +59,7 @@ impl Store {
     /// # Errors
     /// Within 5 s, where Redis is not there, too old, or set to drop data.
     pub async fn open(args: StoreArgs) -> Result<Self> {
-        let redis = redis::Redis::open(&args.redis_url).await?;
+        let redis = redis::Redis::open(args.client().map_err(Error::Rejected)?).await?;
         let feed = follow::Feed::start(redis.client().clone());
         let scripts = Arc::new(redis::Scripts::new());
         Ok(Self { args: Arc::new(args), redis, scripts, feed, request_name: || None })

@@ -1,6 +1,6 @@
 //! Lists: open rooms, who is in one, who is kept out of it.
 
-use gochat_domain::{Ban, Head, Member, Place, Refusal, RoomId, Uid};
+use gochat_domain::{Ban, Entry, Head, Member, Place, Refusal, RoomId, Uid};
 use gochat_proto::model;
 
 use crate::{
@@ -140,10 +140,15 @@ impl Store {
 
     /// The room that a user is in, if any.
     pub async fn room_held(&self, uid: Uid) -> Result<Option<RoomId>> {
+        Ok(self.held(uid).await?.map(|(_, room)| room))
+    }
+
+    /// The same, and by which entry.
+    pub(crate) async fn held(&self, uid: Uid) -> Result<Option<(Entry, RoomId)>> {
         let mut read = redis::cmd("HGET");
         read.arg(keys::user(uid)).arg("held");
         let held: Option<String> = self.redis.command(&read).await?;
-        Ok(held.as_deref().and_then(crate::accounts::parse_held).map(|(_, room)| room))
+        Ok(held.as_deref().and_then(crate::accounts::parse_held))
     }
 
     async fn rooms_found(&self, ids: &[RoomId]) -> Result<Vec<RoomFound>> {

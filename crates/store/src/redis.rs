@@ -30,8 +30,7 @@ pub(crate) struct Redis {
 impl Redis {
     /// Connects, waiting a little for a server that is just starting, and checks that
     /// the server can be relied on.
-    pub(crate) async fn open(url: &str) -> Result<Self> {
-        let client = Client::open(url).map_err(|why| Error::Rejected(format!("redis url: {why}")))?;
+    pub(crate) async fn open(client: Client) -> Result<Self> {
         let settings = client.get_connection_info().redis_settings().clone();
         let info = client.get_connection_info().clone();
         let client = Client::open(info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3)))?;
@@ -84,6 +83,12 @@ impl Redis {
             async move { pipeline.query_async(&mut manager).await }
         })
         .await
+    }
+
+    /// One try of a pipeline that may write.
+    pub(crate) async fn write_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T> {
+        let mut manager = self.manager.clone();
+        Ok(within(READ, pipeline.query_async(&mut manager)).await?)
     }
 
     async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T>
@@ -169,6 +174,10 @@ pub(crate) struct Scripts {
     pub release: Script,
     pub enrol: Script,
     pub hold: Script,
+    pub prolong: Script,
+    pub sweep: Script,
+    pub stamp: Script,
+    pub ages: Script,
 }
 
 impl Scripts {
@@ -186,6 +195,10 @@ impl Scripts {
             release: Script::new(include_str!("lua/release.lua")),
             enrol: Script::new(include_str!("lua/enrol.lua")),
             hold: Script::new(include_str!("lua/hold.lua")),
+            prolong: Script::new(include_str!("lua/prolong.lua")),
+            sweep: Script::new(include_str!("lua/sweep.lua")),
+            stamp: Script::new(include_str!("lua/stamp.lua")),
+            ages: Script::new(include_str!("lua/ages.lua")),
         }
     }
 }

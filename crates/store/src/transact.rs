@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use gochat_domain::{Change, Loaded, Place, RoomId, Uid, rules::Rule};
+use gochat_domain::{
+    Change, Loaded, Place, RoomId, Uid,
+    rules::{Load, Rule},
+};
 use gochat_proto::model;
 use prost::Message;
 use redis::{RedisResult, ScriptInvocation};
@@ -70,11 +73,7 @@ impl Store {
         let load = rule.load();
         for _ in 0..TRIES {
             let snapshotted = self.load(room, &load, request.map(|request| request.caller)).await?;
-            let mut kept = match &snapshotted.replies {
-                Some(bytes) => RepliesRecord::decode(bytes.as_slice())
-                    .map_err(|why| Error::Unreadable(format!("replies: {why}")))?,
-                None => RepliesRecord::default(),
-            };
+            let mut kept = read_replies(snapshotted.replies.as_deref())?;
             if let Some(committed) = request.map(|request| find(&kept, request)).transpose()?.flatten() {
                 return Ok(committed);
             }
@@ -98,6 +97,16 @@ impl Store {
             }
         }
         Err(Error::Conflict)
+    }
+
+    /// What a request was answered when it first came, while that is kept.
+    pub(crate) async fn answered<R: Message + Default>(
+        &self,
+        room: RoomId,
+        request: &Request,
+    ) -> Result<Option<Committed<R>>> {
+        let loaded = self.load(room, &Load::default(), Some(request.caller)).await?;
+        find(&read_replies(loaded.replies.as_deref())?, request)
     }
 
     async fn commit(
@@ -231,6 +240,11 @@ fn read_outcome(words: &[String]) -> Result<Outcome> {
         ["late"] => Ok(Outcome::Late),
         _ => Err(Error::Unreadable("an unknown answer to a commit".to_owned())),
     }
+}
+
+fn read_replies(bytes: Option<&[u8]>) -> Result<RepliesRecord> {
+    let Some(bytes) = bytes else { return Ok(RepliesRecord::default()) };
+    RepliesRecord::decode(bytes).map_err(|why| Error::Unreadable(format!("replies: {why}")))
 }
 
 /// The answer that a request was given when it first came.

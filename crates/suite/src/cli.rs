@@ -45,6 +45,7 @@ enum Command {
     .default_value("")
     .hide_default_value(true)
     .help("Redis 7.0 or newer, or Valkey: redis://host:port or unix:///path. One is started for this process alone where none is named")))]
+#[command(mut_arg("reflection", |arg| arg.default_value("true")))]
 struct ServeArgs {
     /// Keep nothing on disk: the Redis that is started here forgets when it ends.
     #[arg(long)]
@@ -68,7 +69,7 @@ impl ServeArgs {
             .with_telemetry(&self.telemetry);
         config.gateway.connections = self.server.connections.clone();
         config.gateway.rate.service_tokens_file.clone_from(&self.server.service_tokens_file);
-        if self.store.redis_url.is_empty() {
+        if !self.store.names_redis() {
             let data_dir = self.data_dir.clone().filter(|path| !path.as_os_str().is_empty());
             config.private_redis = Some(private_redis::Options { ephemeral: self.ephemeral, data_dir });
         }
@@ -122,7 +123,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
 /// Where everything is, and a first call that works when it is pasted.
 fn greet(running: &Running, out: &mut impl Write) -> io::Result<()> {
     for (name, addresses) in running.named() {
-        writeln!(out, "{name:<8}  http://{}", addresses.service)?;
+        writeln!(out, "{name:<8}  {}", addresses.url())?;
     }
     let url = running.gateway_url();
     writeln!(out)?;
@@ -150,6 +151,16 @@ mod tests {
         assert!(cli.command.is_none());
         let redis = cli.serve.config().unwrap().private_redis.unwrap();
         assert!(redis.ephemeral);
+    }
+
+    #[test]
+    fn the_contract_can_be_read_on_one_machine_unless_that_is_switched_off() {
+        let on = |flags: &[&str]| {
+            let cli = Cli::try_parse_from(["gochat"].iter().chain(flags)).unwrap();
+            cli.serve.config().unwrap().room.server.reflection
+        };
+        assert!(on(&[]) && !on(&["--reflection", "false"]));
+        assert!(!SuiteConfig::from_environment().unwrap().room.server.reflection, "a service by itself");
     }
 
     #[test]

@@ -73,19 +73,20 @@ impl SuiteConfig {
         self
     }
 
-    /// Where the gateway is to believe a mere uid and was given no token to act with: one that only
-    /// this process knows.
+    /// Where the gateway was given no token by which the services know it: one that only this process
+    /// knows, which acts for users if the gateway is to believe a mere uid.
     #[must_use]
     pub fn with_token_of_its_own(mut self) -> Self {
         let identity = &mut self.gateway.identity;
         let named = identity.service_token_file.as_ref().is_some_and(|path| !path.as_os_str().is_empty());
-        if !identity.trust_uid || named || identity.service_token.is_some() {
+        if named || identity.service_token.is_some() {
             return self;
         }
         let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         identity.service_token = Some(token.clone().into());
+        let acts_for_users = identity.trust_uid;
         self.with_server(|server| {
-            server.service_tokens = server.service_tokens.clone().with("gateway", &token, true);
+            server.service_tokens = server.service_tokens.clone().with("gateway", &token, acts_for_users);
         })
     }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
 use futures::future::join_all;
-use gochat_chassis::{Config, Listeners, Shutdown};
+use gochat_chassis::{Config, ConnectionArgs, Listeners, Shutdown};
 use gochat_client::Endpoints;
 use tokio::task::JoinSet;
 
@@ -17,6 +17,16 @@ pub struct Addresses {
     pub service: SocketAddr,
     /// Of its probes and metrics.
     pub admin: SocketAddr,
+    /// Whether what it serves is served by TLS.
+    pub secured: bool,
+}
+
+impl Addresses {
+    /// Where it serves, as `http://host:port`, or `https://host:port` where that is by TLS.
+    pub fn url(&self) -> String {
+        let scheme = if self.secured { "https" } else { "http" };
+        format!("{scheme}://{}", self.service)
+    }
 }
 
 /// A suite that is ready. Dropped, it ends at once; [`Running::wait`] ends it in order.
@@ -48,7 +58,7 @@ pub async fn start(config: SuiteConfig, shutdown: Shutdown) -> anyhow::Result<Ru
         None => None,
     };
     let config = match &redis {
-        Some(redis) => config.with_store(|store| redis.url().clone_into(&mut store.redis_url)),
+        Some(redis) => config.with_store(|store| store.use_redis(redis.url())),
         None => config,
     };
     let mut running = serve(config, redis, shutdown).await?;
@@ -68,15 +78,15 @@ async fn serve(
     shutdown: Shutdown,
 ) -> anyhow::Result<Running> {
     let SuiteConfig { account, room, stage, notifier, mut gateway, .. } = config;
-    let (account_at, account_on) = bind("account", &account).await?;
-    let (room_at, room_on) = bind("room", &room).await?;
-    let (stage_at, stage_on) = bind("stage", &stage).await?;
-    let (notifier_at, notifier_on) = bind("notifier", &notifier).await?;
-    let (gateway_at, gateway_on) = bind("gateway", &gateway).await?;
-    gateway.upstream.account_url = url(account_at);
-    gateway.upstream.room_url = url(room_at);
-    gateway.upstream.stage_url = url(stage_at);
-    gateway.upstream.notifier_url = url(notifier_at);
+    let (account_at, account_on) = bind("account", &account, &account.server.connections).await?;
+    let (room_at, room_on) = bind("room", &room, &room.server.connections).await?;
+    let (stage_at, stage_on) = bind("stage", &stage, &stage.server.connections).await?;
+    let (notifier_at, notifier_on) = bind("notifier", &notifier, &notifier.server.connections).await?;
+    let (gateway_at, gateway_on) = bind("gateway", &gateway, &gateway.connections).await?;
+    gateway.upstream.account_url = account_at.url();
+    gateway.upstream.room_url = room_at.url();
+    gateway.upstream.stage_url = stage_at.url();
+    gateway.upstream.notifier_url = notifier_at.url();
 
     let mut servers = JoinSet::new();
     servers.spawn(named("account", gochat_account::serve(account, account_on, shutdown.clone())));
@@ -111,16 +121,16 @@ impl Running {
     /// Where the SDK finds the four services.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
-            account: url(self.account),
-            room: url(self.room),
-            stage: url(self.stage),
-            notifier: url(self.notifier),
+            account: self.account.url(),
+            room: self.room.url(),
+            stage: self.stage.url(),
+            notifier: self.notifier.url(),
         }
     }
 
-    /// Where the documented HTTP API is, as `http://host:port`.
+    /// Where the documented HTTP API is, as [`Addresses::url`] has it.
     pub fn gateway_url(&self) -> String {
-        url(self.gateway)
+        self.gateway.url()
     }
 
     /// The Redis that this suite runs for itself, if it does.
@@ -155,11 +165,16 @@ async fn named(name: &str, server: impl Future<Output = anyhow::Result<()>>) -> 
     server.await.with_context(|| name.to_owned())
 }
 
-async fn bind(name: &'static str, config: &impl Config) -> anyhow::Result<(Addresses, Listeners)> {
+async fn bind(
+    name: &'static str,
+    config: &impl Config,
+    connections: &ConnectionArgs,
+) -> anyhow::Result<(Addresses, Listeners)> {
     let listeners = Listeners::bind(name, config.listen(), config.admin_listen()).await?;
     let at = Addresses {
         service: from_here(listeners.service_addr()?),
         admin: from_here(listeners.admin_addr()?),
+        secured: connections.tls.is_on(),
     };
     tracing::info!(service = name, listen = %at.service, admin = %at.admin, "listening");
     Ok((at, listeners))
@@ -173,8 +188,4 @@ fn from_here(mut address: SocketAddr) -> SocketAddr {
         _ => {}
     }
     address
-}
-
-fn url(addresses: Addresses) -> String {
-    format!("http://{}", addresses.service)
 }

@@ -64,7 +64,7 @@ impl Follower {
             }
         }
         let request = self.caller.request(GetRoomRequest { room_id: self.room_id.clone() });
-        let place = self.upstreams.room.get_room(request).await?.into_inner().place;
+        let place = self.upstreams.room().get_room(request).await?.into_inner().place;
         self.subscribe_from(held, place).await
     }
 
@@ -239,7 +239,9 @@ mod tests {
     /// A feed whose notifier can't be reached any more.
     fn orphaned(frames: Frames) -> Feed {
         let config = Config::try_parse_from(["gochat-gateway", "--notifier-url=http://127.0.0.1:1"]).unwrap();
-        let upstreams = PerCore::new(&config.upstream, NonZeroUsize::MIN).unwrap().here();
+        let upstreams = PerCore::new(&config.upstream, config.connections.reload_interval, NonZeroUsize::MIN)
+            .unwrap()
+            .here();
         let follower = Follower { upstreams, caller: Caller::anonymous(), room_id: "123456789".into() };
         let session = Session::new(Held::read("2-000000000000000a"), Translations::default());
         Feed { follower, frames, session, anew: None, failed: 0 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, path::PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::config::Origins;
 
@@ -16,7 +16,8 @@ pub struct IdentityArgs {
     /// reach the gateway can then act as anybody. Needs a service token.
     #[arg(long, env = "GOCHAT_GATEWAY_TRUST_UID", default_value_t = false, action = clap::ArgAction::Set)]
     pub trust_uid: bool,
-    /// The file with the token by which the services know the gateway; they must let it act for users.
+    /// The file with the token by which the services know the gateway. With it, nobody who comes through the
+    /// gateways is taken for lost while they are away; to believe uids, it must be one that may act for users.
     #[arg(long, env = "GOCHAT_GATEWAY_SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
     /// The token itself, for who composes several services in one process; it goes before the file's.
@@ -80,10 +81,17 @@ impl IdentityArgs {
         if !self.trust_uid {
             return Ok(None);
         }
+        let token = self.own_token()?;
+        ensure!(token.is_some(), "GOCHAT_GATEWAY_TRUST_UID needs GOCHAT_GATEWAY_SERVICE_TOKEN_FILE");
+        Ok(token)
+    }
+
+    /// The token by which the services know the gateway, if it has one.
+    pub(crate) fn own_token(&self) -> anyhow::Result<Option<Secret>> {
         match (&self.service_token, named(self.service_token_file.as_ref())) {
             (Some(token), _) => Ok(Some(token.clone())),
             (None, Some(path)) => secret(path).map(Some),
-            (None, None) => bail!("GOCHAT_GATEWAY_TRUST_UID needs GOCHAT_GATEWAY_SERVICE_TOKEN_FILE"),
+            (None, None) => Ok(None),
         }
     }
 

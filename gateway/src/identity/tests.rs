@@ -50,7 +50,7 @@ async fn logged(flags: &[&str], requests: impl Fn(&Gateway) -> Vec<Request<Body>
     let config = Config::try_parse_from(flags).unwrap();
     let gateway = Gateway::new(&config, Shutdown::new()).unwrap();
     for request in requests(&gateway) {
-        routes::router(gateway.clone(), cors::layer(&config)).oneshot(request).await.unwrap();
+        routes::service(gateway.clone(), cors::layer(&config)).oneshot(request).await.unwrap();
     }
     drop(guard);
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()

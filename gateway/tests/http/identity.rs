@@ -261,6 +261,18 @@ async fn a_foreign_page_logs_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_gateway_with_a_token_shows_in_its_own_name_that_it_is_there() {
+    let own = file("own-token\n");
+    let path = format!("--service-token-file={}", own.path().display());
+    let mut world = World::with(&[&path]).await;
+    for _ in 0..2 {
+        let stamp = world.services.stamped().await;
+        assert_eq!(stamp.header("authorization"), Some("Bearer own-token"));
+        assert_eq!(stamp.header("gochat-on-behalf-of"), None);
+    }
+}
+
+#[tokio::test]
 async fn a_mere_uid_is_believed_where_the_operator_says_so() {
     let own = file("own-token\n");
     let path = format!("--service-token-file={}", own.path().display());

@@ -69,6 +69,8 @@ pub(crate) struct Standin {
     pub(crate) address: SocketAddr,
     answers: Arc<Mutex<HashMap<String, VecDeque<Answer>>>>,
     asked: mpsc::Receiver<Asked>,
+    /// The gateway's own calls, which come when they come.
+    stamps: mpsc::Receiver<Asked>,
     server: AbortHandle,
 }
 
@@ -78,11 +80,12 @@ impl Standin {
         let address = listener.local_addr().unwrap();
         let answers: Arc<Mutex<HashMap<String, VecDeque<Answer>>>> = Arc::default();
         let (ask, asked) = mpsc::channel(64);
-        let script = Script { answers: answers.clone(), ask, rpc: String::new() };
+        let (stamp, stamps) = mpsc::channel(2);
+        let script = Script { answers: answers.clone(), ask, stamp, rpc: String::new() };
         let routes = Routes::from(axum::Router::new().fallback(move |request| script.clone().serve(request)));
         let server = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
         let server = tokio::spawn(server).abort_handle();
-        Self { address, answers, asked, server }
+        Self { address, answers, asked, stamps, server }
     }
 
     /// The next call of `rpc` is answered so. A call that nothing was said about is answered
@@ -96,6 +99,11 @@ impl Standin {
         let asked = self.asked.recv().await.unwrap();
         assert_eq!(asked.rpc, rpc);
         asked
+    }
+
+    /// The next of the first stamps that came.
+    pub(crate) async fn stamped(&mut self) -> Asked {
+        self.stamps.recv().await.unwrap()
     }
 
     /// Whether nothing was asked since.
@@ -114,6 +122,7 @@ impl Drop for Standin {
 struct Script {
     answers: Arc<Mutex<HashMap<String, VecDeque<Answer>>>>,
     ask: mpsc::Sender<Asked>,
+    stamp: mpsc::Sender<Asked>,
     rpc: String,
 }
 
@@ -133,7 +142,8 @@ impl ServerStreamingService<Bytes> for Script {
         let peer = request.remote_addr();
         let (metadata, _, message) = request.into_parts();
         let answer = self.answers.lock().unwrap().get_mut(&self.rpc).and_then(VecDeque::pop_front);
-        self.ask.try_send(Asked { rpc: self.rpc.clone(), metadata, peer, message }).ok();
+        let told = if self.rpc == "Stamp" { &self.stamp } else { &self.ask };
+        told.try_send(Asked { rpc: self.rpc.clone(), metadata, peer, message }).ok();
         Box::pin(async move {
             match answer.unwrap_or(Answer::One(Bytes::new())) {
                 Answer::One(message) => Ok(Response::new(stream::iter([Ok(message)]).boxed())),

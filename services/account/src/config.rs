@@ -46,6 +46,7 @@ impl gochat_chassis::Config for Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.server.connections.check(self.listen)?;
         self.store.check().map_err(anyhow::Error::msg)?;
         MediaTokens::new(&self.media).map(drop)
     }

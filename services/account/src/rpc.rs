@@ -7,16 +7,20 @@ use gochat_domain::{RoomId, Uid};
 use gochat_proto::{
     account::{
         GetMediaTokenRequest, GetMediaTokenResponse, HeartbeatRequest, HeartbeatResponse, LoginRequest,
-        LoginResponse, LogoutRequest, LogoutResponse, account_service_server::AccountService,
+        LoginResponse, LogoutRequest, LogoutResponse, RevokeSessionsRequest, RevokeSessionsResponse,
+        StampRequest, StampResponse, account_service_server::AccountService,
     },
     model::Refusal,
     parse::{at_most, field},
     status::{invalid, refuse},
 };
-use gochat_store::{Error, Login, Order, Presence, Store};
+use gochat_store::{Carrier, Error, Login, Order, Presence, Store};
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::media::{Grant, MediaTokens};
+use crate::{
+    media::{Grant, MediaTokens},
+    pulse::Pulse,
+};
 
 /// More than any stage has seats.
 const STAGE_MOST: usize = 1_000;
@@ -27,11 +31,12 @@ const EXTERNAL_ID_BYTES: usize = 128;
 pub(crate) struct Accounts {
     store: Store,
     media: MediaTokens,
+    pulse: Pulse,
 }
 
 impl Accounts {
-    pub(crate) fn new(store: Store, media: MediaTokens) -> Self {
-        Self { store, media }
+    pub(crate) fn new(store: Store, media: MediaTokens, pulse: Pulse) -> Self {
+        Self { store, media, pulse }
     }
 
     fn heartbeat_interval_ms(&self) -> u32 {
@@ -58,18 +63,35 @@ impl AccountService for Accounts {
         Ok(Response::new(LogoutResponse {}))
     }
 
+    async fn revoke_sessions(
+        &self,
+        request: Request<RevokeSessionsRequest>,
+    ) -> Result<Response<RevokeSessionsResponse>, Status> {
+        let uid: Uid = field("uid", &request.get_ref().uid)?;
+        self.store.revoke_sessions(uid).await?;
+        tracing::info!(%uid, by = service(&request), "sessions revoked");
+        Ok(Response::new(RevokeSessionsResponse {}))
+    }
+
     async fn heartbeat(
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
         let (caller, room) = (caller(&request)?, room_or_none(&request.get_ref().room_id)?);
-        let Presence { stay } = self.store.heartbeat(caller, room).await?;
+        let heartbeat = self.store.heartbeat(caller, room).await;
+        self.pulse.note(&heartbeat);
+        let Presence { stay } = heartbeat?;
         Ok(Response::new(HeartbeatResponse {
             interval_ms: self.heartbeat_interval_ms(),
             room_id: stay.as_ref().map(|stay| stay.room.to_string()).unwrap_or_default(),
             roster_revision: stay.as_ref().map_or(0, |stay| stay.roster_revision),
             place: stay.map(|stay| stay.place.into()),
         }))
+    }
+
+    async fn stamp(&self, _: Request<StampRequest>) -> Result<Response<StampResponse>, Status> {
+        self.pulse.stamp(Carrier::Gateway).await?;
+        Ok(Response::new(StampResponse { interval_ms: self.store.args().pulse().as_millis() as u32 }))
     }
 
     /// A room that the caller isn't in is none: the token then admits nowhere.
@@ -104,6 +126,14 @@ impl Accounts {
 
 fn caller<T>(request: &Request<T>) -> Result<Uid, Status> {
     field("uid", &Caller::of(request).require_subject()?)
+}
+
+/// The service that calls; the table lets nobody else.
+fn service<T>(request: &Request<T>) -> &str {
+    match Caller::of(request) {
+        Caller::Service { name, .. } => name,
+        _ => "",
+    }
 }
 
 /// Only a service names somebody by an id of its own.

@@ -30,7 +30,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);
     let (revoked, ready, redis) = (gate.clone(), readiness.clone(), store.clone());
-    store.on_revoked(move |session| revoked.forget(&session.0));
+    store.on_revoked(move |session| revoked.forget(session));
     let hub = hub::Hub::new(store, mechanisms, cores, &shutdown);
     let (roster_limit, ends) = (config.roster_limit, shutdown.clone());
     let notifier = rpc::Notifier { hub: hub.clone(), pace, mechanisms, roster_limit, shutdown: ends };

@@ -1,6 +1,7 @@
 //! The room service: rooms, and who is in them.
 
 mod config;
+mod grace;
 mod list;
 mod reaper;
 mod rpc;
@@ -19,7 +20,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);
     let (revoked, ready, redis) = (gate.clone(), readiness.clone(), store.clone());
-    store.on_revoked(move |session| revoked.forget(&session.0));
+    store.on_revoked(move |session| revoked.forget(session));
     let server = Server::new("room", &config.server, gate, readiness, gochat_proto::DESCRIPTORS)
         .add_service(RoomServiceServer::new(rpc::Rooms::new(store)));
     tokio::select! {

@@ -2,113 +2,90 @@
 //! nobody answered. Every replica does; each expiry is an ordinary commit, guarded by the
 //! deadline that was seen.
 
-use std::time::Duration;
+use futures::{StreamExt, TryStreamExt, stream};
+use gochat_domain::rules::Due;
+use gochat_store::{DueEntry, Error, Reaper, Store};
+use rand::seq::SliceRandom;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use gochat_domain::{Millis, rules::Due};
-use gochat_store::{Error, Store, StoreArgs, Sweep};
-use tokio::time::{MissedTickBehavior, interval};
+use crate::grace::Grace;
 
-const EVERY: Duration = Duration::from_secs(1);
 /// Deadlines taken from one partition in one sweep.
 const MOST: usize = 1_000;
+/// Expiries on their way at a time: what spreads a mass eviction.
+const AT_ONCE: usize = 32;
+/// As many leases at once are no people that go one by one.
+const MANY: usize = 100;
 
-/// Sweeps for ever.
+/// Sweeps for ever. What isn't done by the next sweep waits for it, so that none is late: a
+/// late one would look like an outage.
 pub(crate) async fn run(store: Store) {
+    let reaper = Reaper(rand::random());
     let mut grace = Grace::new(store.args());
-    let mut ticks = interval(EVERY);
+    let every = store.args().pulse();
+    let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match store.sweep(MOST).await {
-            Ok(sweep) => {
-                let evict = grace.allows(sweep.now);
-                expire(&store, sweep, evict).await;
-            }
+        let until = Instant::now() + every;
+        match sweep(&store, reaper, &mut grace).await {
+            Ok(due) => expire(&store, due, until).await,
             Err(error) => tracing::warn!(%error, "sweep failed"),
         }
     }
 }
 
-async fn expire(store: &Store, sweep: Sweep, evict: bool) {
-    for entry in sweep.due {
-        let is_lease = matches!(entry.due, Due::Lease(..));
-        if is_lease && !evict {
-            continue;
+/// What is due and may be ended now.
+async fn sweep(store: &Store, reaper: Reaper, grace: &mut Grace) -> Result<Vec<DueEntry>, Error> {
+    let ages = store.ages().await?;
+    let stamp = rand::random();
+    let (mut due, mut spared) = (Vec::new(), 0);
+    for (partition, sweep) in store.sweep(reaper, stamp, MOST).await?.into_iter().enumerate() {
+        let evicts = grace.allows(partition, &sweep, ages, stamp);
+        let (leases, others): (Vec<_>, Vec<_>) = sweep.due.into_iter().partition(is_lease);
+        due.extend(others);
+        if evicts { due.extend(leases) } else { spared += leases.len() }
+    }
+    told(due.iter().filter(|entry| is_lease(entry)).count(), spared);
+    Ok(due)
+}
+
+fn told(ending: usize, spared: usize) {
+    metrics::gauge!("gochat_leases_spared").set(spared as f64);
+    if ending >= MANY {
+        tracing::warn!(leases = ending, "many leases end at once");
+    }
+    if spared > 0 {
+        tracing::info!(leases = spared, "leases are past their end, but heartbeats may have been lost");
+    }
+}
+
+/// In an order of this replica's own, so that several rarely meet at the same one.
+async fn expire(store: &Store, mut due: Vec<DueEntry>, until: Instant) {
+    due.shuffle(&mut rand::rng());
+    let due = stream::iter(due).take_while(|_| std::future::ready(Instant::now() < until)).map(Ok);
+    // What can't be done now is due at the next sweep.
+    let _ = due.try_for_each_concurrent(AT_ONCE, |entry| expire_one(store, entry)).await;
+}
+
+/// Fails where it is no use to go on.
+async fn expire_one(store: &Store, entry: DueEntry) -> Result<(), ()> {
+    match store.expire(entry).await {
+        Ok(true) => {
+            let kind = if is_lease(&entry) { "lease" } else { "invitation" };
+            metrics::counter!("gochat_expired_total", "kind" => kind).increment(1);
+            tracing::debug!(room = %entry.room, due = ?entry.due, "expired");
+            Ok(())
         }
-        match store.expire(entry).await {
-            Ok(true) => {
-                let kind = if is_lease { "lease" } else { "invitation" };
-                metrics::counter!("gochat_expired_total", "kind" => kind).increment(1);
-                tracing::debug!(room = %entry.room, due = ?entry.due, "expired");
-            }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(room = %entry.room, %error, "expiry failed");
-                // One that can't be done must not hold up those behind it.
-                if matches!(error, Error::Unavailable(_)) {
-                    return;
-                }
-            }
+        Ok(false) => Ok(()),
+        Err(error) => {
+            tracing::warn!(room = %entry.room, %error, "expiry failed");
+            // One that can't be done must not hold up the others.
+            if matches!(error, Error::Unavailable(_)) { Err(()) } else { Ok(()) }
         }
     }
 }
 
-/// Silence of ours is not death of theirs: nobody is evicted for one lease after the
-/// sweeps' answers had a gap, in which heartbeats may have been lost as well.
-struct Grace {
-    lease: Duration,
-    gap: Duration,
-    last: Option<Millis>,
-    from: Millis,
-}
-
-impl Grace {
-    fn new(args: &StoreArgs) -> Self {
-        let gap = Duration::from_secs(3).min((args.lease - args.heartbeat()) / 2);
-        Self { lease: args.lease, gap, last: None, from: Millis(0) }
-    }
-
-    /// Whether leases may be ended by an answer of this moment (Redis's time).
-    fn allows(&mut self, now: Millis) -> bool {
-        let steady = self.last.is_some_and(|last| now >= last && now <= last + self.gap);
-        self.last = Some(now);
-        if !steady {
-            self.from = now + self.lease;
-        }
-        now >= self.from
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn grace() -> Grace {
-        Grace { lease: Duration::from_secs(25), gap: Duration::from_secs(3), last: None, from: Millis(0) }
-    }
-
-    /// Sweeps once a second from one moment to another; the first that may evict.
-    fn first_allowed(grace: &mut Grace, seconds: std::ops::Range<i64>) -> Option<i64> {
-        seconds.into_iter().find(|second| grace.allows(Millis(second * 1_000)))
-    }
-
-    #[test]
-    fn who_has_just_started_waits_for_a_lease() {
-        assert_eq!(first_allowed(&mut grace(), 100..200), Some(125));
-    }
-
-    #[test]
-    fn an_outage_is_forgiven_for_a_lease() {
-        let mut grace = grace();
-        first_allowed(&mut grace, 100..150);
-        assert!(grace.allows(Millis(128_000)), "a gap of three seconds is none");
-        assert_eq!(first_allowed(&mut grace, 160..250), Some(185));
-    }
-
-    #[test]
-    fn a_clock_that_went_back_is_forgiven_too() {
-        let mut grace = grace();
-        first_allowed(&mut grace, 100..150);
-        assert_eq!(first_allowed(&mut grace, 90..200), Some(115));
-    }
+fn is_lease(entry: &DueEntry) -> bool {
+    matches!(entry.due, Due::Lease(..))
 }

@@ -17,7 +17,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);
     let (revoked, ready, redis) = (gate.clone(), readiness.clone(), store.clone());
-    store.on_revoked(move |session| revoked.forget(&session.0));
+    store.on_revoked(move |session| revoked.forget(session));
     let server = Server::new("stage", &config.server, gate, readiness, gochat_proto::DESCRIPTORS)
         .add_service(StageServiceServer::new(rpc::Stages::new(store)));
     tokio::select! {

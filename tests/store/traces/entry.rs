@@ -225,12 +225,18 @@ async fn no_entry_number_is_given_twice_even_after_a_restore() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_cut_off_before_it_was_held_is_taken_up_by_the_same_request() {
+async fn an_entry_cut_off_before_it_was_held_is_taken_up_by_the_same_request_or_client() {
     let scene = Scene::start().await;
     let [first, second, ..] = scene.rooms[..] else { unreachable!() };
-    for (room, client) in [(second, ""), (second, "another"), (first, "")] {
-        let once = request(scene.guest, &format!("{room} {client}"));
-        let held = scene.process.join_until(SETTLE, scene.guest, room, client, Some(once.clone())).await;
+    for (room, client, named) in [
+        (second, "", true),
+        (second, "another", true),
+        (first, "", true),
+        (second, "", false),
+        (first, "", false),
+    ] {
+        let once = named.then(|| request(scene.guest, &format!("{room} {client}")));
+        let held = scene.process.join_until(SETTLE, scene.guest, room, client, once.clone()).await;
         held.task.abort();
         let before = scene.world.held(scene.guest).await;
         let stays = scene.world.stays(scene.guest, &[room]).await;
@@ -238,8 +244,10 @@ async fn an_entry_cut_off_before_it_was_held_is_taken_up_by_the_same_request() {
         let stay = scene.world.store.heartbeat(scene.guest, Some(room)).await;
         assert!(matches!(stay, Err(Error::Refused(Refusal::NotInRoom))), "{stay:?}: the client is told");
         let client = ClientId::parse(client).unwrap();
-        scene.world.store.join(scene.guest, room, client, Some(&once)).await.unwrap();
+        scene.world.store.join(scene.guest, room, client.clone(), once.as_ref()).await.unwrap();
         scene.ends_in(room).await;
+        let again = scene.world.store.join(scene.guest, room, client, None).await;
+        assert!(matches!(again, Err(Error::Refused(Refusal::AlreadyInRoom))), "{again:?}");
         // What was cut off comes after all, and changes nothing.
         held.gate.open.notify_one();
     }

@@ -103,6 +103,13 @@ impl Sessions {
         under_way.remove(digest);
         self.inner.known.invalidate(digest);
     }
+
+    /// Forgets all at once, as [`Sessions::forget`] does one.
+    pub(super) fn forget_all(&self) {
+        let mut under_way = self.inner.under_way();
+        under_way.clear();
+        self.inner.known.invalidate_all();
+    }
 }
 
 impl Inner {
@@ -221,6 +228,23 @@ mod tests {
         assert!(!joined.is_finished(), "the stale answer isn't remembered");
         fresh.send(Ok(None)).unwrap();
         assert_eq!((after.await.unwrap(), joined.await.unwrap()), (Ok(None), Ok(None)));
+    }
+
+    #[tokio::test]
+    async fn when_all_are_forgotten_no_look_up_overtakes_that_either() {
+        let (sessions, mut asked) = sessions();
+        let finding = find(&sessions);
+        asked.recv().await.unwrap().send(Ok(Some(1))).unwrap();
+        finding.await.unwrap().unwrap();
+        sessions.forget_all();
+        let before = find(&sessions);
+        let stale = asked.recv().await.expect("what was known is looked up anew");
+        sessions.forget_all();
+        stale.send(Ok(Some(1))).unwrap();
+        before.await.unwrap().unwrap();
+        let after = find(&sessions);
+        asked.recv().await.expect("the stale answer isn't remembered").send(Ok(None)).unwrap();
+        assert_eq!(after.await.unwrap(), Ok(None));
     }
 
     #[tokio::test]

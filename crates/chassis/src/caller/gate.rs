@@ -9,9 +9,9 @@ use tonic::Status;
 use super::{
     Caller, Digest, ServiceTokens, Unavailable,
     cache::Sessions,
-    tokens::{Known, digest},
+    tokens::{Ambiguous, Known, digest},
 };
-use crate::status;
+use crate::{status, tls::Names};
 
 /// The header in which a service names the user that it acts for.
 pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static("gochat-on-behalf-of");
@@ -24,6 +24,10 @@ const MAX_TOKEN: usize = 256;
 /// A caller presents at most one `authorization: Bearer <token>`. Its SHA-256 is looked for among the
 /// service tokens, then among the sessions, whose answers are remembered for some seconds. A service may
 /// name the user that it acts for in `gochat-on-behalf-of: <uid>`, if its token allows that.
+///
+/// A service that presents no token is known by its certificate. What a call presents goes before the connection that it
+/// comes over, so that a service can hand on what its users present: a user's session is the user, and an
+/// unknown token is nobody's. A service token over a connection that is another service's is refused.
 #[derive(Clone)]
 pub struct Gate {
     may_call: fn(path: &str, as_user: bool, as_service: bool) -> bool,
@@ -54,6 +58,12 @@ impl From<Contradiction> for Unknown {
     }
 }
 
+impl From<Ambiguous> for Unknown {
+    fn from(_: Ambiguous) -> Self {
+        Self::Contradiction("a certificate has the names of several services")
+    }
+}
+
 impl From<Unavailable> for Unknown {
     fn from(_: Unavailable) -> Self {
         Self::Unavailable
@@ -72,14 +82,23 @@ impl Gate {
         Self { may_call, tokens: Arc::new(tokens), sessions: Sessions::new(Box::new(sessions)) }
     }
 
-    /// Forgets a session, because it was revoked: from now on its token is looked up anew.
-    pub fn forget(&self, digest: &Digest) {
-        self.sessions.forget(digest);
+    /// Forgets a session, because it was revoked: from now on its token is looked up anew. With nothing, where
+    /// any may have been revoked unheard: all.
+    pub fn forget(&self, session: Option<Digest>) {
+        match session {
+            Some(digest) => self.sessions.forget(&digest),
+            None => self.sessions.forget_all(),
+        }
     }
 
-    /// Who makes a call with these headers, if it may make it.
-    pub(crate) async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Box<Status>> {
-        let caller = self.identify(headers).await.map_err(|unknown| {
+    /// Who makes a call with these headers, over the connection of a peer with these names, if it may make it.
+    pub(crate) async fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        names: &Names,
+    ) -> Result<Caller, Box<Status>> {
+        let caller = self.identify(headers, names).await.map_err(|unknown| {
             Box::new(match unknown {
                 Unknown::Contradiction(what) => {
                     tracing::debug!(what, "caller refused");
@@ -100,14 +119,24 @@ impl Gate {
         }))
     }
 
-    async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Unknown> {
+    async fn identify(&self, headers: &HeaderMap, names: &Names) -> Result<Caller, Unknown> {
         let on_behalf_of = on_behalf_of(headers)?;
         let digest = match presented(headers)? {
             Presented::Token(digest) => digest,
-            Presented::Nothing | Presented::Nonsense => return nobody(on_behalf_of),
+            Presented::Nonsense => return nobody(on_behalf_of),
+            Presented::Nothing => {
+                return match self.tokens.certified(names)? {
+                    Some(service) => as_service(service, on_behalf_of),
+                    None => nobody(on_behalf_of),
+                };
+            }
         };
         if let Some(service) = self.tokens.find(&digest) {
-            return as_service(service, on_behalf_of);
+            let certified = self.tokens.certified(names)?;
+            return match certified.is_none_or(|other| other.name == service.name) {
+                true => as_service(service, on_behalf_of),
+                false => Err(Unknown::Contradiction("a service presents another's token")),
+            };
         }
         match self.sessions.find(digest).await? {
             Some(subject) if on_behalf_of.is_none_or(|named| named == subject) => {
@@ -126,12 +155,12 @@ fn nobody(on_behalf_of: Option<u32>) -> Result<Caller, Unknown> {
     }
 }
 
-fn as_service(service: &Known, on_behalf_of: Option<u32>) -> Result<Caller, Unknown> {
+fn as_service(service: Known, on_behalf_of: Option<u32>) -> Result<Caller, Unknown> {
     if on_behalf_of.is_some() && !service.acts_for_users {
         tracing::warn!(service = &*service.name, "a service that may not act for users tried to");
         return Err(Unknown::MayNotActForUsers);
     }
-    Ok(Caller::Service { name: service.name.clone(), on_behalf_of })
+    Ok(Caller::Service { name: service.name, on_behalf_of })
 }
 
 fn presented(headers: &HeaderMap) -> Result<Presented, Contradiction> {

@@ -15,6 +15,9 @@ const OPEN: &str = "/x/Open";
 const USERS: &str = "/x/Users";
 const BOTH: &str = "/x/Both";
 
+const GATEWAY: &str = "dns:gateway.example.org";
+const MEDIA: &str = "uri:spiffe://example.org/media";
+
 fn table(path: &str, as_user: bool, as_service: bool) -> bool {
     match path {
         OPEN => true,
@@ -25,7 +28,7 @@ fn table(path: &str, as_user: bool, as_service: bool) -> bool {
 }
 
 /// A gate that knows the user 7 by `seven`, the services `gateway` (which acts for users) and `media` by
-/// their names, and can't tell whose `lost` is; with a count of the look-ups.
+/// their names and certificates, and can't tell whose `lost` is; with a count of the look-ups.
 fn gate() -> (Gate, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
@@ -38,7 +41,11 @@ fn gate() -> (Gate, Arc<AtomicUsize>) {
         };
         async move { answer }.boxed()
     };
-    let tokens = ServiceTokens::none().with("gateway", "gateway", true).with("media", "media", false);
+    let tokens = ServiceTokens::none()
+        .with("gateway", "gateway", true)
+        .with("media", "media", false)
+        .with_certificate("gateway", GATEWAY, true)
+        .with_certificate("media", MEDIA, false);
     (Gate::new(table, sessions, tokens), asked)
 }
 
@@ -51,7 +58,16 @@ fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 async fn admit(path: &str, lines: &[(&'static str, &'static str)]) -> Result<Caller, (Code, String)> {
-    let admitted = gate().0.admit(path, &headers(lines)).await;
+    admit_over(&[], path, lines).await
+}
+
+/// As [`admit`], over the connection of a peer with these names.
+async fn admit_over(
+    names: &[&str],
+    path: &str,
+    lines: &[(&'static str, &'static str)],
+) -> Result<Caller, (Code, String)> {
+    let admitted = gate().0.admit(path, &headers(lines), &Names::from_list(names)).await;
     admitted.map_err(|status| {
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.domain, "gochat");
@@ -131,6 +147,40 @@ async fn a_service_acts_for_a_user_only_if_it_may() {
 }
 
 #[tokio::test]
+async fn a_service_is_known_by_its_certificate_and_may_what_its_line_says() {
+    let for_seven = ("gochat-on-behalf-of", "7");
+    assert_eq!(admit_over(&[GATEWAY], BOTH, &[]).await, service("gateway", None));
+    assert_eq!(admit_over(&[GATEWAY], USERS, &[]).await, not_permitted());
+    assert_eq!(admit_over(&[GATEWAY], USERS, &[for_seven]).await, service("gateway", Some(7)));
+    assert_eq!(admit_over(&["dns:other", MEDIA], BOTH, &[]).await, service("media", None));
+    assert_eq!(admit_over(&[MEDIA], BOTH, &[for_seven]).await, not_permitted());
+    for unknown in ["dns:example.org", "uri:gateway.example.org", "dns:spiffe://example.org/media"] {
+        assert_eq!(admit_over(&[unknown], BOTH, &[]).await, not_logged_in(), "{unknown}");
+        assert_eq!(admit_over(&[unknown], USERS, &[for_seven]).await, not_logged_in(), "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_presented_goes_before_the_certificate() {
+    let (gateway, seven) = (("authorization", "Bearer gateway"), ("authorization", "Bearer seven"));
+    let media = ("authorization", "Bearer media");
+    assert_eq!(admit_over(&[GATEWAY], USERS, &[seven]).await, self::seven(), "as a user's call is handed on");
+    let eight = ("gochat-on-behalf-of", "8");
+    assert_eq!(admit_over(&[GATEWAY], USERS, &[seven, eight]).await, not_logged_in());
+    for value in NONSENSE {
+        let lines = [("authorization", value)];
+        assert_eq!(admit_over(&[GATEWAY], BOTH, &lines).await, not_logged_in(), "{value}");
+        assert_eq!(admit_over(&[GATEWAY], USERS, &[lines[0], eight]).await, not_logged_in(), "{value}");
+    }
+    assert_eq!(admit_over(&[GATEWAY], BOTH, &[gateway]).await, service("gateway", None));
+    assert_eq!(admit_over(&["dns:other"], BOTH, &[gateway]).await, service("gateway", None));
+    assert_eq!(admit_over(&[GATEWAY], BOTH, &[media]).await, not_logged_in(), "another's token");
+    for lines in [&[][..], &[gateway]] {
+        assert_eq!(admit_over(&[GATEWAY, MEDIA], OPEN, lines).await, not_logged_in(), "two services at once");
+    }
+}
+
+#[tokio::test]
 async fn what_can_be_read_in_two_ways_is_refused_everywhere() {
     let gateway = ("authorization", "Bearer gateway");
     for path in [OPEN, USERS] {
@@ -165,7 +215,7 @@ async fn refusals_tell_nothing_apart() {
         &[("authorization", "Bearer seven"), ("authorization", "Bearer seven")],
         &[("gochat-on-behalf-of", "x")],
     ] {
-        let status = gate.admit(USERS, &headers(lines)).await.unwrap_err();
+        let status = gate.admit(USERS, &headers(lines), &Names::default()).await.unwrap_err();
         told.push((status.message().to_owned(), status.details().to_vec()));
     }
     told.dedup();
@@ -176,12 +226,14 @@ async fn refusals_tell_nothing_apart() {
 async fn a_revoked_session_is_looked_up_anew() {
     let (gate, asked) = gate();
     let seven = headers(&[("authorization", "Bearer seven")]);
-    gate.admit(USERS, &seven).await.unwrap();
-    gate.admit(USERS, &seven).await.unwrap();
+    gate.admit(USERS, &seven, &Names::default()).await.unwrap();
+    gate.admit(USERS, &seven, &Names::default()).await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    gate.forget(&digest("seven"));
-    gate.admit(USERS, &seven).await.unwrap();
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
-    gate.admit(BOTH, &headers(&[("authorization", "Bearer gateway")])).await.unwrap();
-    assert_eq!(asked.load(Ordering::Relaxed), 2, "a service isn't looked for among the sessions");
+    for (revoked, looked_up) in [(Some(digest("other")), 1), (Some(digest("seven")), 2), (None, 3)] {
+        gate.forget(revoked);
+        gate.admit(USERS, &seven, &Names::default()).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), looked_up);
+    }
+    gate.admit(BOTH, &headers(&[("authorization", "Bearer gateway")]), &Names::default()).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "a service isn't looked for among the sessions");
 }

@@ -139,7 +139,7 @@ async fn calls_are_counted_under_names_of_the_contract_alone() {
 }
 
 #[tokio::test]
-async fn the_contract_can_be_read_unless_that_is_switched_off() {
+async fn the_contract_can_be_read_where_that_is_switched_on() {
     let listed = |flags: &'static str| async move {
         let world = World::start(flags).await;
         let ask = ServerReflectionRequest {
@@ -155,8 +155,8 @@ async fn the_contract_can_be_read_unless_that_is_switched_off() {
             other => panic!("{other:?}"),
         }
     };
-    let names = listed("").await.unwrap();
+    let names = listed("--reflection true").await.unwrap();
     assert!(names.contains(&"test.v1.Probe".to_owned()), "{names:?}");
     assert!(names.contains(&"grpc.health.v1.Health".to_owned()), "{names:?}");
-    assert_eq!(listed("--reflection false").await.unwrap_err().code(), Code::Unimplemented);
+    assert_eq!(listed("").await.unwrap_err().code(), Code::Unimplemented);
 }

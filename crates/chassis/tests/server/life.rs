@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use gochat_chassis::Server;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tonic::{Code, Streaming};
 use tonic_health::pb::{
@@ -118,4 +119,21 @@ async fn a_delay_longer_than_the_hard_end_does_not_move_it() {
     let _stream = world.stream().await;
     world.shutdown.trigger();
     tokio::time::timeout(Duration::from_secs(30), world.serving).await.unwrap().unwrap().unwrap();
+}
+
+/// A caller that stays on its connection would never find a replica that is ready.
+#[tokio::test]
+async fn a_server_that_turns_away_ends_its_connections_while_it_is_not_ready() {
+    let world = World::with("", Server::turning_away).await;
+    world.readiness.set("redis", true);
+    let mut connection = TcpStream::connect(world.service).await.unwrap();
+    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    world.readiness.set("redis", false);
+    let mut read = Vec::new();
+    let ended = timeout(Duration::from_secs(20), connection.read_to_end(&mut read)).await;
+    assert!(ended.is_ok(), "the connection is still open");
+    // Who comes meanwhile is served, and stays.
+    world.call("/test.v1.Probe/Core", &[], "").await.unwrap();
+    world.readiness.set("redis", true);
+    world.call("/test.v1.Probe/Core", &[], "").await.unwrap();
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod calls;
+mod certificates;
 mod cores;
 mod http;
 mod life;
 mod probe;
+mod tls;
 mod web;
 mod world;

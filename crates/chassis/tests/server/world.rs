@@ -54,20 +54,26 @@ pub(crate) async fn listeners() -> (Listeners, SocketAddr, SocketAddr) {
 
 impl World {
     /// A server with `flags`, which serves `Probe`. `Who` is for users, the rest for anybody. It knows the
-    /// service `gateway` by its name, and a user 7.
+    /// service `gateway` by its name, those that `flags` name, and a user 7.
     pub(crate) async fn start(flags: &str) -> Self {
         Self::start_on(0, flags).await
     }
 
     /// As [`World::start`], on so many cores.
     pub(crate) async fn start_on(cores: usize, flags: &str) -> Self {
-        let tokens = ServiceTokens::none().with("gateway", "gateway", true);
+        Self::with(flags, |server| server.on_cores(cores)).await
+    }
+
+    /// As [`World::start`], of a server that is told something more.
+    pub(crate) async fn with(flags: &str, more: impl FnOnce(Server) -> Server) -> Self {
+        let args = args(flags);
+        let tokens = ServiceTokens::none().with("gateway", "gateway", true).and(args.tokens().unwrap());
         let sessions = |_| async { Ok::<_, Unavailable>(Some(7)) }.boxed();
         let gate = Gate::new(table, sessions, tokens);
         let (probe, readiness, shutdown) = (Probe::default(), Readiness::new(&["redis"]), Shutdown::new());
         let (listeners, service, admin) = listeners().await;
-        let server = Server::new("test", &args(flags), gate, readiness.clone(), descriptors());
-        let server = server.on_cores(cores).add_service(probe.clone());
+        let server = Server::new("test", &args, gate, readiness.clone(), descriptors());
+        let server = more(server).add_service(probe.clone());
         let serving = tokio::spawn(server.serve(listeners, shutdown.clone()));
         let channel = channel(&format!("http://{service}")).unwrap();
         Self { probe, readiness, shutdown, service, admin, channel, serving }

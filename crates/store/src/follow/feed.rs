@@ -37,8 +37,16 @@ pub(crate) enum Message {
     Missed,
 }
 
-/// Called with the digest of each session that ended.
-type OnRevoked = Arc<dyn Fn(&str) + Send + Sync>;
+/// What is heard of sessions that ended.
+pub(crate) enum Revoked<'a> {
+    /// The digest of one.
+    Session(&'a str),
+    /// Some may have ended before this without a word.
+    Unheard,
+}
+
+/// Called with whatever is heard of sessions that ended.
+type OnRevoked = Arc<dyn Fn(Revoked<'_>) + Send + Sync>;
 
 /// Told once a connection is lost; each connection has its own.
 type Broken = Arc<Notify>;
@@ -147,8 +155,8 @@ impl Feed {
         Ok(listener)
     }
 
-    /// Has `act` called with the digest of each session that ends from now on.
-    pub(crate) fn on_revoked(&self, act: impl Fn(&str) + Send + Sync + 'static) {
+    /// Has `act` called with each session that ends from now on, and whenever some may have ended unheard.
+    pub(crate) fn on_revoked(&self, act: impl Fn(Revoked<'_>) + Send + Sync + 'static) {
         *lock(&self.shared.revoked) = Some(Arc::new(act));
     }
 }
@@ -174,7 +182,15 @@ impl Shared {
         lock(&self.channels).contains_key(channel)
     }
 
+    fn revoked(&self, revoked: Revoked<'_>) {
+        let act = lock(&self.revoked).clone();
+        if let Some(act) = act {
+            act(revoked);
+        }
+    }
+
     fn all_missed(&self) {
+        self.revoked(Revoked::Unheard);
         for slot in lock(&self.channels).values().flatten() {
             slot.missed.set();
         }
@@ -186,12 +202,7 @@ impl Shared {
             (PushKind::SMessage, [channel, Value::BulkString(payload)]) => {
                 self.deliver(&text(channel), Bytes::copy_from_slice(payload));
             }
-            (PushKind::Message, [_, payload]) => {
-                let act = lock(&self.revoked).clone();
-                if let Some(act) = act {
-                    act(&text(payload));
-                }
-            }
+            (PushKind::Message, [_, payload]) => self.revoked(Revoked::Session(&text(payload))),
             _ => {}
         }
     }

@@ -21,7 +21,7 @@ use gochat_domain::{Place, RoomId};
 use gochat_proto::model;
 use tokio::time::sleep;
 
-pub(crate) use feed::Feed;
+pub(crate) use feed::{Feed, Revoked};
 use feed::{Listener, Message};
 pub use mechanism::{Mechanism, Mechanisms};
 pub use track::{Answer, Mark, Read, Track};
