@@ -86,11 +86,15 @@ impl Policy {
         }
     }
 
-    /// A ticket in the caller's name.
+    /// A ticket in the caller's name. Fails with 80012 where what was shown can't be told again: without it,
+    /// the uid would be believed.
     pub(crate) fn ticket(&self, caller: &Caller) -> Result<String, Failure> {
         let uid = caller.on_behalf_of().ok_or_else(stranger)?;
         let own = caller.authorization().filter(|_| !caller.is_believed());
-        let authorization = own.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let shown = |value: &MetadataValue<Ascii>| {
+            value.to_str().ok().filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let authorization = own.map(|value| shown(value).ok_or_else(stranger)).transpose()?;
         let fault = || Failure::new(ReturnCode::Fault, "internal fault");
         self.tickets.issue(&Bearer { uid, authorization }, now()).ok_or_else(fault)
     }

@@ -50,7 +50,7 @@ impl Commit {
 
     /// Whether this commit comes right after `place`, in the same history.
     pub fn continues(&self, place: Place) -> bool {
-        self.revision == place.revision + 1 && self.tag_before == place.tag
+        place.revision.checked_add(1) == Some(self.revision) && self.tag_before == place.tag
     }
 }
 

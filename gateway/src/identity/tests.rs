@@ -105,3 +105,14 @@ async fn what_proves_somebody_is_never_logged() {
     assert!(lines.matches("answered").count() >= 4, "{lines}");
     assert!(!lines.contains("hush") && !lines.contains(&*ticket.lock().unwrap()), "{lines}");
 }
+
+/// A ticket without what its owner showed would be one for a mere uid.
+#[test]
+fn what_cannot_be_told_again_gets_no_ticket() {
+    let config = Config::try_parse_from(["gochat-gateway"]).unwrap();
+    let policy = Policy::new(&config.identity, &config.origins).unwrap();
+    for (shown, refused) in [(&b""[..], true), ("Bearer é".as_bytes(), true), (b"Bearer t", false)] {
+        let caller = Caller::proved(metadata(shown).unwrap(), Some(7));
+        assert_eq!(policy.ticket(&caller).is_err(), refused, "{shown:?}");
+    }
+}

@@ -106,6 +106,30 @@ mod tests {
         assert_eq!(first_allowed(&mut grace, 138..200), Some(137 + LEASE));
     }
 
+    /// Redis stood still while the sweep waited in its socket: judged by when it was sent, it would be calm.
+    #[test]
+    fn a_sweep_that_waited_is_judged_by_the_moment_of_its_answer() {
+        let mut grace = settled();
+        assert!(!sweep(&mut grace, 131 + 30, 130, FRESH));
+        assert_eq!(first_allowed(&mut grace, 162..250), Some(161 + LEASE));
+    }
+
+    /// Two outages, neither of which is a gap, and a client that tries again within a second.
+    #[test]
+    fn a_lease_outlasts_a_heartbeat_and_two_gaps() {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            store: StoreArgs,
+        }
+        for lease in ["5s", "7s", "10s", "25s", "5m"] {
+            let args: Flags = clap::Parser::parse_from(["test", "--lease", lease]);
+            let StoreArgs { lease, .. } = args.store;
+            assert!(lease >= args.store.heartbeat() + args.store.gap() * 2, "{lease:?}");
+            assert!(args.store.pulse() * 3 <= args.store.gap(), "a late pulse or two is no gap: {lease:?}");
+        }
+    }
+
     #[test]
     fn a_clock_that_went_back_is_forgiven() {
         let mut grace = settled();
