@@ -6,10 +6,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PYTHON := $(TARGET)/python
 HTTP   := $(TARGET)/http
 BROWSER := $(TARGET)/browser
+DEPLOY := $(TARGET)/deploy
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check http browser bench chromium faketime redis cc
+.PHONY: help run demo test check http browser deploy fuzz observability bench chromium promtool faketime redis cc cxx
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,27 @@ browser: redis cc chromium $(BROWSER)/ready ## Let people meet in real browsers
 	@GOCHAT=$(TARGET)/debug/gochat PLAYWRIGHT=$(BROWSER) \
 	CHROMIUM=$$(command -v chromium || command -v chromium-browser) node --test tests/browser/
 
+deploy: redis cc $(DEPLOY)/ready ## Render, validate and run what is deployed: images, manifests, Redis's users
+	@echo '== build'
+	@cargo build -p gochat-account -p gochat-room -p gochat-stage -p gochat-notifier -p gochat-gateway
+	@echo '== deployment'
+	@$(DEPLOY)/bin/python tests/deploy/run.py --programs $(TARGET)/debug
+
+fuzz: cc cxx ## Fuzz every parser at the border, each for 20 s or GOCHAT_FUZZ_SECONDS
+	@echo '== build, then fuzz'
+	@CARGO_TARGET_DIR=$(abspath $(TARGET))/fuzz fuzz/run
+
+observability: promtool ## Check what Prometheus is told, and let every alert go off
+	@promtool check config deploy/observability/prometheus.yaml
+	@promtool check rules deploy/observability/prometheus/rules.yaml
+	@promtool test rules deploy/observability/prometheus/tests/*.yaml
+	@echo 'Checking what the dashboards ask for, as rules'
+	@sed -n 's/^ *"expr": "\(.*\)",$$/\1/p' deploy/observability/grafana/dashboards/*.json \
+	| sed 's/\\"/"/g; s/\[$$__rate_interval\]/[1m]/g' \
+	| awk 'BEGIN { print "groups:\n- name: dashboards\n  rules:" } \
+	  { gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); printf "  - { record: \"panel:%d\", expr: \"%s\" }\n", NR, $$0 }' \
+	| promtool check rules /dev/stdin
+
 bench: redis cc ## Measure, and write target/bench.json
 	@echo '== load'
 	@cargo run --release -p gochat-tests --bin load
@@ -81,6 +103,14 @@ faketime:
 	@! command -v apt-get >/dev/null || test -e /usr/lib/*/faketime/libfaketime.so.1 || { \
 	$(call install,faketime,faketime,libfaketime,libfaketime,libfaketime); }
 
+cxx:
+	@command -v c++ >/dev/null || { \
+	$(call install,a C++ compiler,g++,gcc-c++,g++,gcc); }
+
+promtool:
+	@command -v promtool >/dev/null || { \
+	$(call install,promtool,prometheus,golang-github-prometheus,prometheus,prometheus); }
+
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	$(call install,chromium,chromium,chromium,chromium,--cask chromium); }
@@ -93,7 +123,7 @@ $(BROWSER)/ready: tests/browser/package.json
 	@npm install --prefix $(BROWSER) --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
-$(PYTHON)/ready $(HTTP)/ready: $(TARGET)/%/ready: tests/%/requirements.txt
+$(PYTHON)/ready $(HTTP)/ready $(DEPLOY)/ready: $(TARGET)/%/ready: tests/%/requirements.txt
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	$(call install,python3 (3.10 or newer) with venv and pip,python3-venv,python3,python3,python3); }
 	@echo '== packages for tests/$*'

@@ -58,6 +58,7 @@ impl From<Refusal> for ReturnCode {
             | Refusal::Conflict
             | Refusal::Unavailable
             | Refusal::TooSlow
+            | Refusal::TooMany
             | Refusal::Internal => Self::Fault,
         }
     }
@@ -179,6 +180,7 @@ mod tests {
             ("UNAVAILABLE", 100_001),
             ("INTERNAL", 100_001),
             ("TOO_SLOW", 100_001),
+            ("TOO_MANY", 100_001),
         ];
         for (number, (name, code)) in expected.into_iter().enumerate() {
             let refusal = Refusal::try_from(number as i32).unwrap();

@@ -18,6 +18,7 @@ use crate::{
 pub(crate) struct Methods {
     router: Router<Gateway>,
     document: Document,
+    names: Vec<&'static str>,
 }
 
 impl Methods {
@@ -35,15 +36,16 @@ impl Methods {
         H: Handler<M, Gateway> + Typed<T>,
     {
         let path = format!("/chat_room/{name}");
-        let mut document = self.document;
+        let Self { mut document, mut names, .. } = self;
+        names.push(name);
         let method = Method { name, about, codes, open: H::Takes::OPEN };
         document.add::<<H::Takes as Takes>::Body, <H::Gives as Gives>::Data>(&path, &method);
-        Self { router: self.router.route(&path, post(handler)), document }
+        Self { router: self.router.route(&path, post(handler)), document, names }
     }
 
-    /// The routes, and the document about them.
-    pub(crate) fn into_parts(self) -> (Router<Gateway>, Document) {
-        (self.router, self.document)
+    /// The routes, the document about them, and their names.
+    pub(crate) fn into_parts(self) -> (Router<Gateway>, Document, Vec<&'static str>) {
+        (self.router, self.document, self.names)
     }
 }
 

@@ -46,10 +46,11 @@ const HOSTS: &[ReturnCode] = &[RoomNotFound, NotInRoom, NotPermitted];
 
 /// The API, and the document about it.
 pub(crate) fn service(gateway: Gateway, cors: CorsLayer) -> impl Answers {
-    let (methods, mut document) = additions(documented(Methods::default())).into_parts();
+    let (methods, mut document, names) = additions(documented(Methods::default())).into_parts();
     document.add_events("/chat_room/events");
     let pages = Pages::new(document.into_json());
-    surrounded(methods.route("/chat_room/events", get(events::events)).merge(pages.router()), gateway, cors)
+    let routes = methods.route("/chat_room/events", get(events::events)).merge(pages.router());
+    surrounded(routes, observe::Names::of(names), gateway, cors)
 }
 
 #[rustfmt::skip]
@@ -89,12 +90,17 @@ fn additions(methods: Methods) -> Methods {
 
 /// Around the router as a whole, not each route: there, every layer would be boxed and cloned with all that is
 /// inside for every request. The first is the outermost.
-fn surrounded(methods: Router<Gateway>, gateway: Gateway, cors: CorsLayer) -> impl Answers {
+fn surrounded(
+    methods: Router<Gateway>,
+    names: observe::Names,
+    gateway: Gateway,
+    cors: CorsLayer,
+) -> impl Answers {
     let router =
         methods.fallback(unknown_path).method_not_allowed_fallback(wrong_method).with_state(gateway.clone());
     ServiceBuilder::new()
         .layer(cors)
-        .layer_fn(|inner| observe::observed(gateway.clone(), inner))
+        .layer_fn(|inner| observe::observed(gateway.clone(), names.clone(), inner))
         .map_response(|response: http::Response<_>| response.map(Body::new))
         .layer(
             CompressionLayer::new()
@@ -136,7 +142,7 @@ mod tests {
         let config = Config::try_parse_from(["gochat-gateway"]).unwrap();
         let gateway = Gateway::new(&config, Shutdown::new()).unwrap();
         let faulty = Router::new().route("/", get(async || -> Response { panic!("on purpose") }));
-        let service = surrounded(faulty, gateway, crate::cors::layer(&config));
+        let service = surrounded(faulty, observe::Names::of([]), gateway, crate::cors::layer(&config));
         let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.headers().contains_key("x-request-id"));

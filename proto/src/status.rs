@@ -16,7 +16,7 @@ pub fn code(refusal: Refusal) -> Code {
         Refusal::InvalidArgument | Refusal::RequestIdReused => Code::InvalidArgument,
         Refusal::NickNameInUse | Refusal::AlreadyInRoom => Code::AlreadyExists,
         Refusal::RoomNotFound => Code::NotFound,
-        Refusal::RoomFull | Refusal::StageFull | Refusal::NoRoomId | Refusal::TooSlow => {
+        Refusal::RoomFull | Refusal::StageFull | Refusal::NoRoomId | Refusal::TooSlow | Refusal::TooMany => {
             Code::ResourceExhausted
         }
         Refusal::NotInRoom
@@ -65,13 +65,13 @@ mod tests {
 
     #[test]
     fn a_refusal_survives_the_wire() {
-        for number in 0..=21 {
+        for number in 0..=22 {
             let refusal = Refusal::try_from(number).unwrap();
             let status = refuse(refusal, "because");
             assert_eq!(super::refusal(&status), Some(refusal));
             assert_ne!(status.code(), Code::Ok);
         }
-        assert!(Refusal::try_from(22).is_err(), "a new refusal belongs into this test");
+        assert!(Refusal::try_from(23).is_err(), "a new refusal belongs into this test");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use gochat_client::{Backoff, Entered, KeepAlive, Roster, Session, Subscription};
+use gochat_client::{Backoff, Client, Endpoints, Entered, KeepAlive, Roster, Session, Subscription};
 use gochat_proto::view::RoomView;
-use gochat_rig::{Deployment, SERVICE_TOKEN};
+use gochat_rig::SERVICE_TOKEN;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
@@ -156,36 +156,36 @@ pub(crate) struct Assembly {
 
 impl Assembly {
     /// Logs everybody in, opens the rooms, has all join, and has those who don't act follow.
-    pub(crate) async fn of(cast: Cast, deployment: &Deployment) -> Self {
+    pub(crate) async fn of(cast: Cast, endpoints: &Endpoints) -> Self {
         let mut assembly = Self::default();
         for room in 0..cast.rooms {
-            assembly.fill(room, cast, deployment).await;
+            assembly.fill(room, cast, endpoints).await;
         }
         assembly
     }
 
-    async fn fill(&mut self, room: usize, cast: Cast, deployment: &Deployment) {
-        let notifier = deployment.endpoints().notifier;
+    async fn fill(&mut self, room: usize, cast: Cast, endpoints: &Endpoints) {
+        let notifier = &endpoints.notifier;
         let avatar = "a".repeat(cast.avatar);
-        let host = self.login(deployment, format!("host {room}"), &avatar).await;
+        let host = self.login(endpoints, format!("host {room}"), &avatar).await;
         let opened = host.create_room(format!("room {room}")).await.unwrap();
         let room_id = opened.room.room_id.clone();
         let mut actors = vec![(host, opened)];
         for n in 1..cast.actors {
-            actors.push(self.enter(deployment, format!("actor {room}.{n}"), &avatar, &room_id).await);
+            actors.push(self.enter(endpoints, format!("actor {room}.{n}"), &avatar, &room_id).await);
         }
         let mut listeners = Vec::new();
         for n in 0..cast.listeners {
-            let (session, entered) = self.enter(deployment, format!("lis {room}.{n}"), "", &room_id).await;
+            let (session, entered) = self.enter(endpoints, format!("lis {room}.{n}"), "", &room_id).await;
             listeners.push(session.uid());
             match n {
                 0 => self.by_sdk.push(BySdk::start(&session, &entered)),
-                1 => self.recorders.push(Recorder::of(&notifier, &session, &entered, Roster::Stage)),
-                _ => self.recorders.push(Recorder::of(&notifier, &session, &entered, Roster::All)),
+                1 => self.recorders.push(Recorder::of(notifier, &session, &entered, Roster::Stage)),
+                _ => self.recorders.push(Recorder::of(notifier, &session, &entered, Roster::All)),
             }
         }
         for _ in 0..cast.observers {
-            self.recorders.push(Recorder::observer(&notifier, &room_id));
+            self.recorders.push(Recorder::observer(notifier, &room_id));
         }
         let guests: Vec<u32> = actors[1..].iter().map(|(session, _)| session.uid()).collect();
         for (n, (session, entered)) in actors.into_iter().enumerate() {
@@ -196,9 +196,9 @@ impl Assembly {
         self.rooms.push(room_id);
     }
 
-    async fn login(&mut self, deployment: &Deployment, name: String, avatar: &str) -> Session {
+    async fn login(&mut self, endpoints: &Endpoints, name: String, avatar: &str) -> Session {
         // A busy machine may leave a call unanswered in its time: what is tried again is done once.
-        let client = deployment.client().with_retries(Backoff::CALLS);
+        let client = Client::connect(endpoints).unwrap().with_retries(Backoff::CALLS);
         let session = client.login(&name, avatar).await.unwrap();
         self.alive.push(session.keep_alive());
         session
@@ -206,12 +206,12 @@ impl Assembly {
 
     async fn enter(
         &mut self,
-        deployment: &Deployment,
+        endpoints: &Endpoints,
         name: String,
         avatar: &str,
         room_id: &str,
     ) -> (Session, Entered) {
-        let session = self.login(deployment, name, avatar).await;
+        let session = self.login(endpoints, name, avatar).await;
         let entered = session.join_room(room_id).await.unwrap();
         (session, entered)
     }

@@ -70,7 +70,8 @@ impl Scene {
 
     pub(crate) async fn with(plan: Plan, cast: Cast) -> Self {
         let deployment = Deployment::of(plan).await;
-        let Assembly { rooms, parts, recorders, by_sdk, alive } = Assembly::of(cast, &deployment).await;
+        let Assembly { rooms, parts, recorders, by_sdk, alive } =
+            Assembly::of(cast, &deployment.endpoints()).await;
         let hosts = parts.iter().filter(|part| part.is_host);
         let hosts = hosts.map(|part| (part.room_id.clone(), part.session.clone())).collect();
         let recorders = Recorders::new(recorders.into());

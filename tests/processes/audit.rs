@@ -1,11 +1,11 @@
 //! What a host does to others is found in the log, under the name of the request that asked for it.
 
-use gochat_rig::{AT_MOST, Deployment, until};
+use gochat_rig::{AT_MOST, Deployment, Plan, until};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_of_moderation_is_logged_with_its_request() {
-    let deployment = Deployment::start().await;
+    let deployment = Deployment::of(Plan::whole().with("GOCHAT_LOG", "gochat::audit=info")).await;
     let client = deployment.client();
     let host = client.login("host", "").await.unwrap();
     let opened = host.create_room("tea").await.unwrap();

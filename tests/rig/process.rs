@@ -62,6 +62,11 @@ impl Process {
         ready.await.unwrap_or_else(|| panic!("gochat-{} is not {status}: {}", self.name, self.said()))
     }
 
+    /// All that it says on `/metrics`.
+    pub async fn metrics(&self) -> String {
+        self.asked("metrics").await.map(|(_, text)| text).unwrap_or_default()
+    }
+
     /// What it says on `/metrics` of a metric, over all labels; none where it says nothing.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = self.asked("metrics").await?;
@@ -94,6 +99,13 @@ impl Process {
     pub fn has_loaded(&self, library: &Path) -> bool {
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id().unwrap()));
         maps.unwrap().contains(&library.display().to_string())
+    }
+
+    /// What it has in memory, in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     }
 
     /// What it logged.

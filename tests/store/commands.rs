@@ -44,6 +44,8 @@ async fn each_command_costs_what_the_table_says() {
     let other = world.user("other").await;
     world.join(other, room).await;
     store.transact(room, &RaiseHand { caller: other }, None, |_, _| ()).await.unwrap();
+    let nearly_over: bool = world.raw.clone().pexpire(gochat_store::keys::user(other), 50_000).await.unwrap();
+    assert!(nearly_over);
     store.heartbeat(other, None).await.unwrap();
     store.logout(other).await.unwrap();
     store.ages().await.unwrap();
@@ -74,6 +76,8 @@ async fn each_command_costs_what_the_table_says() {
     assert!(nearly_over);
     assert_eq!(world.cost(store.heartbeat(ann, None)).await.0, 5, "heartbeat that renews the session");
     assert_eq!(world.cost(store.logout(ann)).await.0, 5, "log out");
+    let cyd = world.user("cyd").await;
+    assert_eq!(world.cost(store.revoke_sessions(cyd)).await.0, 3 + 5, "revoke sessions");
     let sweep = async {
         store.ages().await?;
         store.sweep(Reaper(1), 1, 1).await

@@ -6,6 +6,7 @@ mod atomic;
 mod audit;
 mod commands;
 mod follow;
+mod garbage;
 mod lost;
 mod races;
 mod sweeps;

@@ -23,6 +23,9 @@ pub struct ConnectionArgs {
     /// Connections held at a time; more wait to be accepted.
     #[arg(long, env = "GOCHAT_MAX_CONNECTIONS", default_value = "20000", value_parser = at_least_one)]
     pub max_connections: u32,
+    /// How long a connection's first words may take, its handshake included: the preface of HTTP/2, or as much of HTTP/1.1.
+    #[arg(long, env = "GOCHAT_GREETING_TIMEOUT", default_value = "10s", value_parser = some_time)]
+    pub greeting_timeout: Duration,
     /// How they are secured.
     #[command(flatten)]
     pub tls: TlsArgs,
@@ -54,7 +57,8 @@ pub struct ServerArgs {
     /// Connections and their end.
     #[command(flatten)]
     pub connections: ConnectionArgs,
-    /// How long a call may take until it is answered. Of a stream, this is its beginning.
+    /// How long a call may take until it is answered, also where its caller would wait longer. Of a stream, this
+    /// is its beginning.
     #[arg(long, env = "GOCHAT_REQUEST_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub request_timeout: Duration,
     /// The largest message that a caller may send, in bytes.
@@ -66,6 +70,10 @@ pub struct ServerArgs {
     /// Calls being answered at a time, over all connections; more are refused. Streams count until they begin.
     #[arg(long, env = "GOCHAT_MAX_IN_FLIGHT", default_value = "4096", value_parser = at_least_one)]
     pub max_in_flight: u32,
+    /// Calls a second from each address by who isn't known yet, as logins are; 0 for any number. Peers that show
+    /// a certificate are not counted. For servers that users reach themselves: a gateway is one address.
+    #[arg(long, env = "GOCHAT_ANONYMOUS_RATE", default_value = "0")]
+    pub anonymous_rate: u32,
     /// Whether the contract can be read from the server (gRPC reflection).
     #[arg(long, env = "GOCHAT_REFLECTION", default_value_t = false, action = clap::ArgAction::Set)]
     pub reflection: bool,

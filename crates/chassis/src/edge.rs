@@ -13,10 +13,12 @@ use tower::Service;
 use tracing::Instrument;
 
 use crate::{
-    Gate,
+    Caller, Gate,
     connection::Link,
     limits::Limits,
     observe::{Call, Methods},
+    status,
+    strangers::Strangers,
 };
 
 /// Everything that stands before a server's services.
@@ -24,6 +26,7 @@ use crate::{
 pub(crate) struct Edge {
     pub(crate) methods: Arc<Methods>,
     pub(crate) limits: Limits,
+    pub(crate) strangers: Strangers,
     pub(crate) gate: Gate,
     pub(crate) routes: Routes,
 }
@@ -38,21 +41,33 @@ impl Service<Request<Body>> for Edge {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { methods, limits, gate, routes } = self.clone();
+        let Self { methods, limits, strangers, gate, routes } = self.clone();
         let call = Call::begin(&methods, &request);
         let (id, span) = (call.id(), call.span());
-        let answering = async move { limits.hold(request, |request| pass(gate, routes, request)).await };
+        let answering =
+            async move { limits.hold(request, |request| pass((gate, strangers), routes, request)).await };
         async move { Ok(call.follow(id.scope(answering).await)) }.instrument(span).boxed()
     }
 }
 
 /// Hands the request to its service if the gate lets it pass, with its caller and without its token.
-async fn pass(gate: Gate, mut routes: Routes, mut request: Request<Body>) -> Response<Body> {
-    let names = request.extensions().get().map(Link::names).unwrap_or_default();
+async fn pass(
+    (gate, strangers): (Gate, Strangers),
+    mut routes: Routes,
+    mut request: Request<Body>,
+) -> Response<Body> {
+    let link = request.extensions().get::<Link>();
+    let (names, remote) = (link.map(Link::names).unwrap_or_default(), link.and_then(Link::remote_addr));
     let caller = match gate.admit(request.uri().path(), request.headers(), &names).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_http(),
     };
+    if caller == Caller::Nobody
+        && names.iter().next().is_none()
+        && remote.is_some_and(|remote| !strangers.admit(remote.ip()))
+    {
+        return status::too_often().into_http();
+    }
     request.headers_mut().remove(AUTHORIZATION);
     request.extensions_mut().insert(caller);
     let Ok(response) = routes.call(request).await;

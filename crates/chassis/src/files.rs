@@ -31,6 +31,8 @@ impl<T: Send + Sync + 'static> Followed<T> {
         every: Duration,
         read: impl Fn() -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<Self> {
+        // From 0 on, so that the first failure is seen as a change.
+        metrics::counter!("gochat_reload_failed_total", "what" => what).absolute(0);
         // Looked at first: what is written meanwhile is read again.
         let mut source = Source { seen: stamps(&files), files, read };
         let current = Arc::new(RwLock::new(Arc::new((source.read)()?)));

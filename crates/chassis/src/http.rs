@@ -1,24 +1,31 @@
 //! An HTTP server with the same life as a gRPC server: admin port, drain, hard end.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
 use futures::StreamExt;
-use hyper::{Request, Response, body, service::service_fn};
+use hyper::{
+    Request, Response, StatusCode, Version, body,
+    header::{CONNECTION, HeaderValue, RETRY_AFTER},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
+use tokio::{sync::Semaphore, time::timeout};
 use tonic::transport::server::Connected;
 use tower::{Service, ServiceExt};
 
 use crate::{
     ConnectionArgs, Listeners, Readiness, Shutdown,
-    args::duration,
+    args::{at_least_one, duration},
+    arriving::{Arriving, more_than},
     connection::Connection,
     cores::{self, Handed},
     drain::{self, Manner},
-    idle::Idle,
+    idle::{Greeted, Idle},
+    server::{KEEP_ALIVE, MAX_AT_FAULT, MAX_TAKEN_BACK},
     tls::Speaks,
 };
 
@@ -26,6 +33,11 @@ use crate::{
 const HEAD_LIMIT: usize = 32 * 1024;
 /// Requests and streams at a time on one HTTP/2 connection; more wait at the client.
 const MAX_STREAMS: u32 = 256;
+/// How long a body may take to come, and how much of it is waited for, in bytes, before it is looked at.
+const BODY_TIME: Duration = Duration::from_secs(10);
+const BODY_AHEAD: usize = 64 * 1024;
+/// What is kept of an answer that isn't read, of each HTTP/2 stream, in bytes.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// How long clients may take.
 #[derive(clap::Args, Clone, Debug)]
@@ -36,6 +48,9 @@ pub struct HttpArgs {
     /// How long nothing may move on a connection. Longer than streams are silent.
     #[arg(long, env = "GOCHAT_HTTP_IDLE_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub idle_timeout: Duration,
+    /// Requests being answered at a time, over all connections; more are answered 503. Streams count until they begin.
+    #[arg(long, env = "GOCHAT_HTTP_MAX_IN_FLIGHT", default_value = "4096", value_parser = at_least_one)]
+    pub max_in_flight: u32,
 }
 
 /// Where a request came from; handlers take it as `ConnectInfo<Peer>`.
@@ -70,7 +85,8 @@ pub async fn serve(
     shutdown: Shutdown,
     last: impl Future<Output = ()> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
-    let http = http.clone();
+    let (greeting, ends) = (connections.greeting_timeout, shutdown.clone());
+    let taking = Taking { http: http.clone(), greeting, places: places(http), ends };
     drain::run(
         Manner { name, speaks: Speaks::Http, turns_away: false },
         listeners,
@@ -79,7 +95,7 @@ pub async fn serve(
         &shutdown,
         |incoming, stop| async move {
             let server = move |handed| async move {
-                take(handed, &http, service).await;
+                take(handed, &taking, service).await;
                 last.await;
                 Ok(())
             };
@@ -89,16 +105,75 @@ pub async fn serve(
     .await
 }
 
+/// How connections are taken, on whichever core.
+#[derive(Clone)]
+struct Taking {
+    http: HttpArgs,
+    greeting: Duration,
+    places: Arc<Semaphore>,
+    ends: Shutdown,
+}
+
+fn places(args: &HttpArgs) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(args.max_in_flight as usize))
+}
+
+/// What answers while there is a place among those that are being answered.
+#[derive(Clone)]
+struct InTurn<S> {
+    service: S,
+    places: Arc<Semaphore>,
+    ends: Shutdown,
+}
+
+impl<S: Answers> InTurn<S> {
+    /// What is answered before the end tells HTTP/1.1 clients to ask no more on this connection: the end of one
+    /// that rests can cross a request on its way.
+    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let (ends, version) = (self.ends.clone(), request.version());
+        let mut answer = self.in_turn(request).await?;
+        let is_last = ends.is_triggered() && version < Version::HTTP_2;
+        if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
+    }
+
+    async fn in_turn(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let mut request = request.map(Arriving::new);
+        // Who sends slowly takes nobody's place meanwhile.
+        if timeout(BODY_TIME, request.body_mut().until(more_than(BODY_AHEAD))).await.is_err() {
+            return Ok(empty(StatusCode::REQUEST_TIMEOUT));
+        }
+        let Ok(_place) = self.places.try_acquire() else {
+            tracing::warn!("more requests at a time than allowed");
+            let mut refused = empty(StatusCode::SERVICE_UNAVAILABLE);
+            refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return Ok(refused);
+        };
+        self.service.oneshot(request.map(Body::new)).await
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
 /// Takes a core's connections until they end, then waits until what is asked on them is answered.
-async fn take(mut handed: Handed, args: &HttpArgs, service: impl Answers) {
-    let builder = builder(args);
+async fn take(mut handed: Handed, taking: &Taking, service: impl Answers) {
+    let builder = builder(&taking.http);
     let open = GracefulShutdown::new();
     while let Some(connection) = handed.next().await {
         // One that was lost on the way is logged there; one without a peer is gone.
         let Ok(connection) = connection else { continue };
         let Some(peer) = connection.connect_info().remote_addr() else { continue };
-        let idle = Idle::new(connection, args.idle_timeout);
-        serve_one(&builder, &open, idle, Peer(peer), service.clone());
+        let greeted = Greeted::new(connection, taking.greeting);
+        let idle = Idle::new(greeted, taking.http.idle_timeout);
+        let service =
+            InTurn { service: service.clone(), places: taking.places.clone(), ends: taking.ends.clone() };
+        serve_one(&builder, &open, idle, Peer(peer), service);
     }
     open.shutdown().await;
 }
@@ -106,13 +181,13 @@ async fn take(mut handed: Handed, args: &HttpArgs, service: impl Answers) {
 fn serve_one(
     builder: &Builder<TokioExecutor>,
     open: &GracefulShutdown,
-    connection: Idle<Connection>,
+    connection: Idle<Greeted<Connection>>,
     peer: Peer,
-    service: impl Answers,
+    service: InTurn<impl Answers>,
 ) {
     let answer = service_fn(move |mut request: Request<body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        service.clone().oneshot(request.map(Body::new))
+        service.clone().answer(request.map(Body::new))
     });
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), answer).into_owned();
     let serving = open.watch(serving);
@@ -131,6 +206,11 @@ fn builder(args: &HttpArgs) -> Builder<TokioExecutor> {
     http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(HEAD_LIMIT as u32);
+        .max_header_list_size(HEAD_LIMIT as u32)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_TAKEN_BACK)
+        .max_local_error_reset_streams(MAX_AT_FAULT)
+        .keep_alive_interval(KEEP_ALIVE.0)
+        .keep_alive_timeout(KEEP_ALIVE.1);
     builder
 }

@@ -6,6 +6,7 @@
 
 mod admin;
 pub mod args;
+mod arriving;
 #[cfg(feature = "fuzz")]
 pub mod border;
 pub mod caller;
@@ -28,6 +29,7 @@ pub mod request;
 pub mod server;
 pub mod shutdown;
 pub mod status;
+mod strangers;
 pub mod telemetry;
 mod tls;
 mod web;

@@ -17,7 +17,11 @@ use http_body::{Frame, SizeHint};
 use tokio::{sync::Semaphore, time::timeout};
 use tonic::{Status, body::Body};
 
-use crate::{ServerArgs, status};
+use crate::{
+    ServerArgs,
+    arriving::{Arriving, first_message},
+    status,
+};
 
 /// The limits of one server. Clones are one and the same.
 #[derive(Clone)]
@@ -36,7 +40,7 @@ impl Limits {
         }
     }
 
-    /// Answers within the limits. A stream is held to them until it begins, and to the size of a message
+    /// Answers within the limits. A call has a place from its first message on. A stream is held to them until it begins, and to the size of a message
     /// as long as it lasts.
     pub(crate) async fn hold<F>(
         &self,
@@ -46,12 +50,17 @@ impl Limits {
     where
         F: Future<Output = Response<Body>>,
     {
-        let Ok(_place) = self.in_flight.try_acquire() else {
-            tracing::warn!("more calls at a time than allowed");
-            return status::overloaded().into_http();
-        };
-        let request = request.map(|body| Body::new(Measured::new(body, self.message)));
-        let answering = AssertUnwindSafe(async { answer(request).await }).catch_unwind();
+        let mut request = request.map(|body| Arriving::new(Measured::new(body, self.message)));
+        let answering = AssertUnwindSafe(async {
+            // Who sends slowly takes nobody's place meanwhile.
+            request.body_mut().until(first_message()).await;
+            let Ok(_place) = self.in_flight.try_acquire() else {
+                tracing::warn!("more calls at a time than allowed");
+                return status::overloaded().into_http();
+            };
+            answer(request.map(Body::new)).await
+        })
+        .catch_unwind();
         match timeout(self.time, answering).await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {

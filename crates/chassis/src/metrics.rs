@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use metrics::{Unit, counter, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Seconds, from a call answered out of memory to a stream that lasts.
@@ -37,6 +38,19 @@ fn recorder() -> &'static PrometheusHandle {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("metrics are recorded elsewhere: /metrics will be empty");
         }
+        register();
         handle
     })
+}
+
+/// Says what every server measures.
+fn register() {
+    describe_histogram!(
+        crate::observe::DURATION,
+        Unit::Seconds,
+        "How long calls took, streams until their end"
+    );
+    describe_counter!("gochat_tls_handshakes_failed_total", "TLS connections that did not come about");
+    counter!("gochat_tls_handshakes_failed_total").absolute(0);
+    describe_counter!("gochat_reload_failed_total", "Changed files that can't be used, by what they hold");
 }

@@ -87,6 +87,7 @@ impl Call {
             rpc.method = &*method.name,
             rpc.grpc.status_code = Empty,
             request_id = id.as_str(),
+            trace_id = Empty,
         );
         join_trace(&span, request.headers());
         Self { method, id, span, began: Instant::now(), code: Code::Cancelled }

@@ -4,8 +4,9 @@ use std::{fmt, future::Future};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
-    global,
+    Context, global,
     propagation::{Extractor, Injector},
+    trace::{TraceContextExt, TraceId},
 };
 use tonic::{Request, Status, metadata::MetadataMap};
 use tracing::Span;
@@ -15,6 +16,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TRACE: &str = "traceparent";
+/// Of what is passed on as it came: version, trace, span and flags, in hexadecimal digits.
+const TRACE_LENGTH: usize = 55;
 const MAX_ID: usize = 64;
 
 tokio::task_local! {
@@ -23,7 +26,11 @@ tokio::task_local! {
 
 /// What a request is called in logs and answers: 1 to 64 of `A-Z a-z 0-9 - _ .`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId {
+    id: HeaderValue,
+    /// The caller's `traceparent`, for calls that are made where no traces are collected.
+    trace: Option<HeaderValue>,
+}
 
 impl RequestId {
     /// The id that the caller gave, or a new one if it gave none that can be used.
@@ -32,7 +39,9 @@ impl RequestId {
         let mut id = given.cloned().unwrap_or_else(drawn);
         // No two requests have the same: HTTP/2 need not remember it for the next one.
         id.set_sensitive(true);
-        Self(id)
+        let mut trace = headers.get(TRACE).filter(|value| value.len() == TRACE_LENGTH).cloned();
+        trace.iter_mut().for_each(|trace| trace.set_sensitive(true));
+        Self { id, trace }
     }
 
     /// The id of the request being answered, inside [`RequestId::scope`].
@@ -47,12 +56,12 @@ impl RequestId {
 
     /// The id.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or("-")
+        self.id.to_str().unwrap_or("-")
     }
 
     /// The id as the value of a header.
     pub fn header(&self) -> HeaderValue {
-        self.0.clone()
+        self.id.clone()
     }
 }
 
@@ -73,26 +82,40 @@ fn drawn() -> HeaderValue {
     HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
-/// Makes `span` a part of the caller's trace, if the headers name one (W3C Trace Context).
-/// Must come before the span is entered.
+/// Makes `span` a part of the caller's trace, if the headers name one (W3C Trace Context), and records under `trace_id`,
+/// if it has such a field, which trace it is in. Must come before the span is entered.
 pub fn join_trace(span: &Span, headers: &HeaderMap) {
-    if headers.contains_key(TRACE) {
+    let caller = headers.contains_key(TRACE).then(|| {
         let caller = global::get_text_map_propagator(|propagator| propagator.extract(&Read(headers)));
         // Fails where no traces are exported.
-        let _ = span.set_parent(caller);
+        let _ = span.set_parent(caller.clone());
+        caller
+    });
+    let own = Some(span.context());
+    if let Some(id) = [own, caller].into_iter().flatten().find_map(|context| trace_id(&context)) {
+        span.record("trace_id", tracing::field::display(id));
     }
+}
+
+fn trace_id(context: &Context) -> Option<TraceId> {
+    let span = context.span();
+    let named = span.span_context();
+    named.is_valid().then(|| named.trace_id())
 }
 
 /// Hands id and trace of the request being answered on to a call made for it: an interceptor for clients,
 /// as in `RoomServiceClient::with_interceptor(channel, request::carry)`.
 #[allow(clippy::result_large_err, reason = "the signature is tonic's")]
 pub fn carry(mut call: Request<()>) -> Result<Request<()>, Status> {
-    if let Some(id) = RequestId::current() {
+    let here = Span::current().context();
+    if let Some(RequestId { id, trace }) = RequestId::current() {
         let mut headers = std::mem::take(call.metadata_mut()).into_headers();
-        headers.insert(REQUEST_ID, id.header());
+        headers.insert(REQUEST_ID, id);
+        if let Some(trace) = trace.filter(|_| trace_id(&here).is_none()) {
+            headers.insert(TRACE, trace);
+        }
         *call.metadata_mut() = MetadataMap::from_headers(headers);
     }
-    let here = Span::current().context();
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&here, &mut Write(call.metadata_mut()));
     });
@@ -153,5 +176,17 @@ mod tests {
         let call = id.scope(async { carry(Request::new(())).unwrap() }).await;
         assert_eq!(call.metadata().get("x-request-id").unwrap(), "order-66");
         assert!(carry(Request::new(())).unwrap().metadata().get("x-request-id").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_trace_is_passed_on_where_none_is_collected() {
+        let mut headers = headers("order-66");
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        headers.insert(TRACE, HeaderValue::from_static(trace));
+        let call = RequestId::of(&headers).scope(async { carry(Request::new(())).unwrap() }).await;
+        assert_eq!(call.metadata().get(TRACE).unwrap(), trace);
+        headers.insert(TRACE, HeaderValue::from_static("00-0af7"));
+        let call = RequestId::of(&headers).scope(async { carry(Request::new(())).unwrap() }).await;
+        assert!(call.metadata().get(TRACE).is_none());
     }
 }

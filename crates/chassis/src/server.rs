@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future, io, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use http::Request;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{
@@ -21,16 +21,25 @@ use crate::{
     drain::{self, Manner},
     edge::Edge,
     health::Health,
+    idle::Greeted,
     limits::Limits,
     observe::Methods,
+    strangers::Strangers,
     tls::Speaks,
     web,
 };
 
 /// How often a silent peer is asked whether it is there, and how long it has to answer.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
+pub(crate) const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
 /// The headers of a request, in bytes, at most.
 const MAX_HEADERS: u32 = 16 * 1024;
+/// What a peer may send of a request that is not read yet, in bytes.
+const MAX_UNREAD: u32 = 64 * 1024;
+/// Requests that a peer took back before they were looked at; at one more its connection is ended. Callers that
+/// give up at once on a busy server have so many.
+pub(crate) const MAX_TAKEN_BACK: usize = 64;
+/// Streams of one connection that are reset for what its peer did wrong; at one more the connection is ended.
+pub(crate) const MAX_AT_FAULT: usize = 1024;
 
 /// A gRPC server to be served. What every call goes through, and what every server answers by itself, is
 /// here: one gate, limits, a span and a histogram per call, health by readiness, and reflection.
@@ -121,13 +130,15 @@ impl Server {
         let edge = Edge {
             methods: Arc::new(methods),
             limits: Limits::new(&self.args),
+            strangers: Strangers::new(self.args.anonymous_rate),
             gate: self.gate,
             routes: self.routes.routes().prepare(),
         };
         let (name, args, readiness, cores) = (self.name, self.args, self.readiness, self.cores);
         let web = args.grpc_web.then(|| args.grpc_web_origins.clone());
         let speaks = if web.is_some() { Speaks::GrpcWeb } else { Speaks::Grpc };
-        let grpc = Grpc { edge, max_streams: args.max_streams, web };
+        let greeting = args.connections.greeting_timeout;
+        let grpc = Grpc { edge, max_streams: args.max_streams, greeting, web };
         let manner = Manner { name, speaks, turns_away: self.turns_away };
         drain::run(manner, listeners, &args.connections, &readiness, &shutdown, |incoming, stop| async move {
             health.tell().await;
@@ -156,6 +167,7 @@ impl Server {
 struct Grpc {
     edge: Edge,
     max_streams: u32,
+    greeting: Duration,
     /// The origins whose pages may call by gRPC-Web, if any may.
     web: Option<Origins>,
 }
@@ -184,10 +196,16 @@ impl Grpc {
         connections: impl Stream<Item = io::Result<Connection>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StdError> {
+        let greeting = self.greeting;
+        let connections =
+            connections.map(move |next| next.map(|connection| Greeted::new(connection, greeting)));
         let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
             .http2_max_header_list_size(MAX_HEADERS)
+            .initial_stream_window_size(MAX_UNREAD)
+            .http2_max_pending_accept_reset_streams(Some(MAX_TAKEN_BACK))
+            .http2_max_local_error_reset_streams(Some(MAX_AT_FAULT))
             .max_concurrent_streams(self.max_streams)
             .accept_http1(self.web.is_some());
         let ended = match &self.web {

@@ -11,6 +11,8 @@ pub const NOT_LOGGED_IN: &str = "NOT_LOGGED_IN";
 pub const NOT_PERMITTED: &str = "NOT_PERMITTED";
 /// `ErrorInfo.reason`: what was sent can't be taken.
 pub const INVALID_ARGUMENT: &str = "INVALID_ARGUMENT";
+/// `ErrorInfo.reason`: more at a time than is allowed; fewer may be taken.
+pub const TOO_MANY: &str = "TOO_MANY";
 /// `ErrorInfo.reason`: not now; trying again may help.
 pub const UNAVAILABLE: &str = "UNAVAILABLE";
 /// `ErrorInfo.reason`: a fault of ours; the log has it under the request id.
@@ -33,7 +35,12 @@ pub fn unavailable() -> Status {
 
 /// More calls at a time than the server takes.
 pub(crate) fn overloaded() -> Status {
-    status(Code::Unavailable, UNAVAILABLE, "too many calls at a time, try again")
+    status(Code::ResourceExhausted, TOO_MANY, "too many calls at a time, try again")
+}
+
+/// More calls from one address than it may make.
+pub(crate) fn too_often() -> Status {
+    status(Code::ResourceExhausted, TOO_MANY, "too many calls, try again later")
 }
 
 /// The call took longer than the server lets it.

@@ -18,6 +18,9 @@ use crate::{Backoff, Endpoints, Error, Tls, endpoints::channel};
 /// How long one try of a call may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// How often a request is handed to another connection that the last one never sent.
+const RESENT: u32 = 3;
+
 /// The connections, and in whose name they are used. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
@@ -69,8 +72,8 @@ impl Caller {
         request
     }
 
-    /// Asks once.
-    pub(crate) async fn once<Q, A, F>(
+    /// Asks once. What a connection never sent, because its server was just taking its leave, goes by the next.
+    pub(crate) async fn once<Q: Clone, A, F>(
         &self,
         question: Q,
         within: Option<Duration>,
@@ -79,9 +82,15 @@ impl Caller {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let mut request = self.open_ended(question);
-        request.set_timeout(within.unwrap_or(DEADLINE));
-        Ok(ask(request).await?.into_inner())
+        let mut resent = 0;
+        loop {
+            let mut request = self.open_ended(question.clone());
+            request.set_timeout(within.unwrap_or(DEADLINE));
+            match ask(request).await {
+                Err(status) if resent < RESENT && was_never_sent(&status) => resent += 1,
+                answered => return Ok(answered?.into_inner()),
+            }
+        }
     }
 
     /// Asks, and asks the very same again where no answer came. Only for questions
@@ -128,6 +137,19 @@ macro_rules! call {
 }
 pub(crate) use call;
 
+/// Whether the connection gave the request back as it was. Who is told that it is cancelled by a server, or by
+/// their own deadline, doesn't know that much.
+fn was_never_sent(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
 /// What makes a mutation safe to send again: 128 random bits.
 pub(crate) fn request_id() -> String {
     format!("{:032x}", rand::random::<u128>())
@@ -135,7 +157,10 @@ pub(crate) fn request_id() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{
+        collections::BTreeSet,
+        sync::atomic::{AtomicU32, Ordering},
+    };
 
     use gochat_proto::{
         account::LoginRequest,
@@ -205,6 +230,40 @@ mod tests {
         });
         assert_eq!(login.unwrap_err().refusal(), Some(Refusal::Unavailable));
         assert!(server.is_quiet());
+    }
+
+    /// What a connection says that has ended before it could send.
+    async fn never_sent() -> Status {
+        let (io, _peer) = tokio::io::duplex(1024);
+        let (executor, io) = (hyper_util::rt::TokioExecutor::new(), hyper_util::rt::TokioIo::new(io));
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+        drop(connection);
+        let unsent = sender.send_request(hyper::Request::new(tonic::body::Body::empty())).await;
+        Status::from_error(Box::new(unsent.unwrap_err()))
+    }
+
+    #[tokio::test]
+    async fn what_was_never_sent_is_sent_by_another_connection_even_if_it_is_asked_for_once() {
+        let mut server = StandIn::start().await;
+        let caller = server.session().await.caller;
+        for (failures, answers) in [(RESENT, true), (RESENT + 1, false)] {
+            let tries = AtomicU32::new(0);
+            let answer = caller
+                .once(7, None, |request: Request<u32>| {
+                    let try_now = tries.fetch_add(1, Ordering::Relaxed);
+                    async move {
+                        if try_now < failures {
+                            Err(never_sent().await)
+                        } else {
+                            Ok(Response::new(request.into_inner()))
+                        }
+                    }
+                })
+                .await;
+            assert_eq!(answer.is_ok_and(|answer| answer == 7), answers);
+        }
+        let cancelled = Status::with_details(tonic::Code::Cancelled, "by the server", Default::default());
+        assert!(!was_never_sent(&cancelled));
     }
 
     #[tokio::test]

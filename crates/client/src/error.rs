@@ -62,7 +62,8 @@ impl Error {
     /// Whether the same call may well succeed if it is made again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Refused { refusal: Refusal::TooSlow, .. } => true,
+            Self::Unavailable { .. } => true,
+            Self::Refused { refusal, .. } => matches!(refusal, Refusal::TooSlow | Refusal::TooMany),
             Self::Transport { code, .. } => matches!(
                 code,
                 Code::Cancelled

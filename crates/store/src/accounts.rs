@@ -36,7 +36,7 @@ impl Digest {
 
     /// Reads what `Display` wrote.
     pub fn parse(hex: &str) -> Option<Self> {
-        if hex.len() != 64 || !hex.is_ascii() {
+        if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
         let mut bytes = [0; 32];
@@ -193,7 +193,7 @@ impl Store {
     pub async fn heartbeat(&self, uid: Uid, asked: Option<RoomId>) -> Result<Presence> {
         let mut read = redis::pipe();
         read.hmget(keys::user(uid), &["session", "nick", "held"]).pttl(keys::user(uid));
-        let ((session, nick, held), left): (Account, i64) = self.redis.pipeline(&read).await?;
+        let ((session, nick, held), left): (Account, i64) = self.redis.pipeline("presence", &read).await?;
         let (Some(session), Some(nick)) = (session, nick) else { return Err(Error::NotLoggedIn) };
         if left < (self.session_ms() / 2) as i64 {
             self.renew_session(uid, &session, &nick).await?;
@@ -221,7 +221,7 @@ impl Store {
         call.arg(keys::due_name(room, gochat_domain::rules::Due::Lease(uid, entry)));
         call.arg(lease).arg(lease + grace).arg(field::HOST).arg(uid.get());
         call.arg(&[field::HEAD, field::REV, field::TAG, field::ROSTER_REV]);
-        let (stood, values): (bool, Vec<Bytes>) = self.redis.write(&call).await?;
+        let (stood, values): (bool, Vec<Bytes>) = self.redis.write("renew", &call).await?;
         let head = values[0].as_deref().map(read_head).transpose()?;
         if head.is_none_or(|head| head.closed) {
             return Err(Refusal::RoomNotFound.into());
@@ -238,11 +238,11 @@ impl Store {
     async fn renew_session(&self, uid: Uid, session: &str, nick: &str) -> Result<()> {
         let mut prolong = self.scripts.prolong.prepare_invoke();
         prolong.key(keys::user(uid)).arg(self.session_ms()).arg("since").arg(self.session_max_ms());
-        let left: u64 = self.redis.write(&prolong).await?;
+        let left: u64 = self.redis.write("prolong", &prolong).await?;
         if left > self.args.heartbeat().as_millis() as u64 {
             let mut hold = self.scripts.hold.prepare_invoke();
             hold.key(nick).arg(uid.get()).arg(left);
-            let named: bool = self.redis.write(&hold).await?;
+            let named: bool = self.redis.write("hold", &hold).await?;
             let open: bool = self.redis.command(cmd("PEXPIRE").arg(keys::session(session)).arg(left)).await?;
             if named && open {
                 return Ok(());
@@ -285,7 +285,7 @@ impl Store {
     async fn release_nick(&self, key: &str, uid: Uid) -> Result<()> {
         let mut call = self.scripts.hold.prepare_invoke();
         call.key(key).arg(uid.get()).arg(0);
-        Ok(self.redis.write(&call).await?)
+        Ok(self.redis.write("hold", &call).await?)
     }
 
     /// Writes the user; the session and the nick name's key before, '' for none; nothing where the
@@ -307,7 +307,7 @@ impl Store {
             .arg("nick");
         call.arg("name").arg(login.nick_name.as_str()).arg("avatar").arg(&login.avatar);
         call.arg("nick").arg(nick).arg("session").arg(session);
-        let (written, session, nick): (bool, String, String) = self.redis.write(&call).await?;
+        let (written, session, nick): (bool, String, String) = self.redis.write("enrol", &call).await?;
         Ok(written.then_some((session, nick)))
     }
 
@@ -345,7 +345,7 @@ mod tests {
     fn digests_come_back() {
         let digest = Digest::of("token");
         assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
-        for text in ["", "00", &"g".repeat(64), &"é".repeat(32)] {
+        for text in ["", "00", &"g".repeat(64), &"é".repeat(32), &"+f".repeat(32)] {
             assert_eq!(Digest::parse(text), None);
         }
     }

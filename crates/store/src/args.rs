@@ -30,6 +30,10 @@ pub struct StoreArgs {
     /// That certificate's private key, in PEM.
     #[arg(long, env = "GOCHAT_REDIS_CLIENT_KEY")]
     pub redis_client_key: Option<PathBuf>,
+    /// How often it is looked at whether that Redis can still be relied on: its version, what it does when its memory
+    /// is full, and whether it keeps what it is given.
+    #[arg(long, env = "GOCHAT_REDIS_CHECK_INTERVAL", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub redis_check_interval: Duration,
     /// How many partitions rooms are spread over; fixed for the life of a deployment.
     #[arg(long, env = "GOCHAT_PARTITIONS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=16384))]
     pub partitions: u16,

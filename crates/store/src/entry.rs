@@ -127,7 +127,7 @@ impl Store {
         }
         let mut call = self.scripts.release.prepare_invoke();
         call.key(keys::user(uid)).arg(room.to_string());
-        let number: u64 = self.redis.write(&call).await?;
+        let number: u64 = self.redis.write("release", &call).await?;
         let rule = Leave { uid, entry: Some(Entry(number)), reason };
         self.transact(room, &rule, request, |_, _| ()).await
     }
@@ -143,7 +143,7 @@ impl Store {
     async fn newcomer(&self, uid: Uid, client: ClientId) -> Result<Newcomer> {
         let mut call = self.scripts.number.prepare_invoke();
         call.key(keys::user(uid)).arg(&["name", "avatar"]);
-        let answer: Option<(u64, [Option<String>; 2])> = self.redis.write(&call).await?;
+        let answer: Option<(u64, [Option<String>; 2])> = self.redis.write("number", &call).await?;
         let Some((number, [Some(name), Some(avatar)])) = answer else { return Err(Error::NotLoggedIn) };
         let User { nick_name, avatar } = read_user(&name, avatar)?;
         Ok(Newcomer { uid, nick_name, avatar, client, entry: Entry(number) })
@@ -216,7 +216,7 @@ impl Store {
     async fn hold(&self, uid: Uid, room: RoomId, entry: Entry) -> Result<Settled> {
         let mut call = self.scripts.settle.prepare_invoke();
         call.key(keys::user(uid)).arg(entry.0).arg(room.to_string());
-        let answer: Option<(bool, String)> = self.redis.write(&call).await?;
+        let answer: Option<(bool, String)> = self.redis.write("settle", &call).await?;
         Ok(match answer {
             None => Settled::Gone,
             Some((true, former)) => Settled::Held(parse_held(&former)),

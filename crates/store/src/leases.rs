@@ -4,7 +4,6 @@ use gochat_domain::{
     Change, Entry, Loaded, Millis, Refusal, RoomId, Uid,
     rules::{Due, Expire, ExpireInvitation, HostLoss, ReplaceHost},
 };
-use redis::cmd;
 
 use crate::{
     Committed, Error, Result, Store,
@@ -43,8 +42,7 @@ type Answer = (i64, Option<String>, Vec<(String, i64)>);
 impl Store {
     /// Redis's time.
     pub async fn now(&self) -> Result<Millis> {
-        let (seconds, micros): (i64, i64) = self.redis.command(&cmd("TIME")).await?;
-        Ok(Millis(seconds * 1_000 + micros / 1_000))
+        Ok(Millis(self.redis.time().await? / 1_000))
     }
 
     /// Reads the deadlines that have passed in each partition, at most so many of each, and
@@ -58,7 +56,7 @@ impl Store {
             call.key(keys::due(partition)).key(keys::sweep_stamp(partition, reaper.0));
             calls.invoke_script(call.arg(stamp).arg(lease).arg(most));
         }
-        let answers: Vec<Answer> = self.redis.write_all(&calls).await?;
+        let answers: Vec<Answer> = self.redis.write_all("sweep", &calls).await?;
         let read = |(now, former, due): Answer| Sweep {
             now: Millis(now),
             former: former.and_then(|stamp| stamp.parse().ok()),
@@ -109,7 +107,7 @@ impl Store {
         let mut call = self.scripts.drop.prepare_invoke();
         call.key(self.keys(entry.room).due());
         call.arg(due_name(entry.room, entry.due)).arg(entry.deadline.0);
-        Ok(self.redis.write(&call).await?)
+        Ok(self.redis.write("drop", &call).await?)
     }
 }
 

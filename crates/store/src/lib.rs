@@ -8,6 +8,7 @@ mod args;
 mod audit;
 #[cfg(feature = "fuzz")]
 pub mod border;
+mod clock;
 mod entry;
 mod error;
 mod follow;
@@ -15,18 +16,23 @@ pub mod keys;
 mod leases;
 mod lists;
 mod load;
+mod meters;
 mod perform;
 mod plan;
 mod record;
 mod redis;
 mod snapshot;
 mod stamps;
+mod trace;
 mod transact;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::BoxFuture;
-use gochat_domain::RoomId;
+use gochat_domain::{Millis, RoomId};
 
 pub use accounts::{Digest, LoggedIn, Login, Presence, Stay, User};
 pub use args::StoreArgs;
@@ -38,6 +44,7 @@ pub use leases::{DueEntry, Reaper, Sweep};
 pub use lists::{BanPage, Cursor, MemberPage, Order, RoomFound};
 pub use snapshot::Snapshot;
 pub use stamps::{Ages, Carrier};
+pub use trace::Trace;
 pub use transact::{Committed, Request};
 
 /// How often Redis is asked whether it is there.
@@ -50,6 +57,7 @@ pub struct Store {
     redis: redis::Redis,
     scripts: Arc<redis::Scripts>,
     feed: follow::Feed,
+    clock: clock::Clock,
     request_name: RequestName,
 }
 
@@ -59,10 +67,12 @@ impl Store {
     /// # Errors
     /// Within 5 s, where Redis is not there, too old, or set to drop data.
     pub async fn open(args: StoreArgs) -> Result<Self> {
+        meters::register();
         let redis = redis::Redis::open(args.client().map_err(Error::Rejected)?).await?;
         let feed = follow::Feed::start(redis.client().clone());
         let scripts = Arc::new(redis::Scripts::new());
-        Ok(Self { args: Arc::new(args), redis, scripts, feed, request_name: || None })
+        let clock = clock::Clock::default();
+        Ok(Self { args: Arc::new(args), redis, scripts, feed, clock, request_name: || None })
     }
 
     /// The same, which writes with each act of moderation in the log for which request it was done.
@@ -76,15 +86,52 @@ impl Store {
         &self.args
     }
 
-    /// Tells whether Redis answers, at once and then every half second, for ever.
+    /// Tells whether Redis answers, at once and then every half second, for ever; and looks now and then
+    /// whether it can still be relied on: as long as it can't, that is told as if it were not there.
     pub async fn watch(&self, tell: impl Fn(bool)) {
+        let (mut relied_on, mut checked) = (true, Instant::now());
         loop {
-            let answer = self.redis.ping().await;
-            if let Err(error) = &answer {
-                tracing::warn!(%error, "redis does not answer");
+            let there = self.read_clock().await;
+            if there && checked.elapsed() >= self.args.redis_check_interval {
+                checked = Instant::now();
+                relied_on = self.is_relied_on().await.unwrap_or(relied_on);
             }
-            tell(answer.is_ok());
+            tell(there && relied_on);
             tokio::time::sleep(PROBE).await;
+        }
+    }
+
+    /// How long ago something was by Redis's clock, which [`Store::watch`] reads twice a second: by this it is wrong
+    /// by half a round trip at the most. None before the first answer.
+    pub fn since(&self, moment: Millis) -> Option<Duration> {
+        self.clock.since(moment.0, Instant::now())
+    }
+
+    /// Whether Redis answers.
+    async fn read_clock(&self) -> bool {
+        let asked = Instant::now();
+        match self.redis.time().await {
+            Ok(micros) => self.clock.set(asked, Instant::now(), micros),
+            Err(error) => {
+                tracing::warn!(%error, "redis does not answer");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// None where it doesn't say.
+    async fn is_relied_on(&self) -> Option<bool> {
+        match self.redis.check_server().await {
+            Ok(()) => Some(true),
+            Err(error @ Error::Rejected(_)) => {
+                tracing::error!(%error, "redis can't be relied on any more: not ready until it can");
+                Some(false)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "redis can't be checked");
+                None
+            }
         }
     }
 

@@ -128,7 +128,7 @@ impl Store {
         for partition in 0..self.args.partitions {
             read.zrevrangebyscore_limit_withscores(keys::rooms(partition), &until, "-inf", 0, most as isize);
         }
-        let partitions: Vec<Vec<(String, i64)>> = self.redis.pipeline(&read).await?;
+        let partitions: Vec<Vec<(String, i64)>> = self.redis.pipeline("rooms", &read).await?;
         let mut newest: Vec<(String, i64)> = partitions.into_iter().flatten().collect();
         newest.sort_by_key(|(_, created)| std::cmp::Reverse(*created));
         newest.truncate(most);
@@ -159,7 +159,7 @@ impl Store {
         for id in ids {
             read.hmget(self.keys(*id).hash(), &Fixed::FIELDS[..]);
         }
-        let values: Vec<Vec<Bytes>> = self.redis.pipeline(&read).await?;
+        let values: Vec<Vec<Bytes>> = self.redis.pipeline("rooms_found", &read).await?;
         let mut found = Vec::with_capacity(ids.len());
         for (id, values) in ids.iter().zip(values) {
             let fixed = Fixed::read(&values)?;
@@ -245,7 +245,7 @@ impl Store {
         call.arg(from.map_or_else(|| "-inf".to_owned(), |from| from.after.to_string()));
         call.arg(skip).arg(most + 1).arg(pages.prefix).arg(&Fixed::FIELDS[..]).arg(field::ROSTER_REV);
         call.arg(caller.map(|uid| format!("{}{uid}", field::MEMBER)).unwrap_or_default());
-        let answer: Vec<redis::Value> = self.redis.read(&call).await?;
+        let answer: Vec<redis::Value> = self.redis.read("page", &call).await?;
         read_page(answer)
     }
 }

@@ -50,7 +50,7 @@ impl Store {
         let keys = self.keys(room);
         let fields = fields(load, caller);
         let call = invocation(&self.scripts.load, &keys, load, &fields);
-        let answer: (i64, Vec<Bytes>, Vec<Vec<u8>>) = self.redis.read(&call).await?;
+        let answer: (i64, Vec<Bytes>, Vec<Vec<u8>>) = self.redis.read("load", &call).await?;
         decode(room, load, fields, answer)
     }
 }

@@ -10,7 +10,10 @@ use redis::{
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    meters::{self, timed},
+};
 
 /// How long an answer may take. A caller is answered within 2 s, whatever Redis does.
 const RESPONSE: Duration = Duration::from_secs(1);
@@ -56,39 +59,55 @@ impl Redis {
     }
 
     /// One try of a command that may write.
-    pub(crate) async fn write<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> RedisResult<T> {
+    pub(crate) async fn write<T: FromRedisValue>(
+        &self,
+        kind: &'static str,
+        script: &ScriptInvocation<'_>,
+    ) -> RedisResult<T> {
         let mut manager = self.manager.clone();
-        within(READ, script.invoke_async(&mut manager)).await
+        timed(kind, within(READ, script.invoke_async(&mut manager))).await
     }
 
     /// A script that only reads: tried again where the connection broke.
-    pub(crate) async fn read<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T> {
-        self.again(|| {
+    pub(crate) async fn read<T: FromRedisValue>(
+        &self,
+        kind: &'static str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T> {
+        let reading = self.again(|| {
             let mut manager = self.manager.clone();
             async move { script.invoke_async(&mut manager).await }
-        })
-        .await
+        });
+        timed(kind, reading).await
     }
 
     /// One try of a single command.
     pub(crate) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
         let mut manager = self.manager.clone();
-        Ok(within(READ, command.query_async(&mut manager)).await?)
+        Ok(timed(kind(command), within(READ, command.query_async(&mut manager))).await?)
     }
 
     /// Reads in one round trip: tried again where the connection broke.
-    pub(crate) async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T> {
-        self.again(|| {
+    pub(crate) async fn pipeline<T: FromRedisValue>(
+        &self,
+        kind: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<T> {
+        let reading = self.again(|| {
             let mut manager = self.manager.clone();
             async move { pipeline.query_async(&mut manager).await }
-        })
-        .await
+        });
+        timed(kind, reading).await
     }
 
     /// One try of a pipeline that may write.
-    pub(crate) async fn write_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T> {
+    pub(crate) async fn write_all<T: FromRedisValue>(
+        &self,
+        kind: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<T> {
         let mut manager = self.manager.clone();
-        Ok(within(READ, pipeline.query_async(&mut manager)).await?)
+        Ok(timed(kind, within(READ, pipeline.query_async(&mut manager))).await?)
     }
 
     async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T>
@@ -110,19 +129,39 @@ impl Redis {
         }
     }
 
-    /// Whether Redis answers.
-    pub(crate) async fn ping(&self) -> Result<()> {
-        self.command(&redis::cmd("PING")).await
+    /// Redis's time, in µs.
+    pub(crate) async fn time(&self) -> Result<i64> {
+        let (seconds, micros): (i64, i64) = self.command(&redis::cmd("TIME")).await?;
+        Ok(seconds * 1_000_000 + micros)
     }
 
-    async fn check_server(&self) -> Result<()> {
+    /// Looks whether the server can be relied on, and takes down what it says of itself.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] where it would lose or misread what it is given.
+    pub(crate) async fn check_server(&self) -> Result<()> {
         let info: String = self.command(&redis::cmd("INFO")).await?;
-        let server = ServerInfo::read(&info)?;
+        let server = ServerInfo::read(&info);
+        meters::server("gochat_redis_accepted", f64::from(u8::from(server.is_ok())));
+        let server = server?;
+        server.take_down();
         if !server.persistent {
-            tracing::warn!("redis keeps no append-only file and no replica: a restart loses every room");
+            tracing::warn!(
+                "redis has no replica and keeps no append-only file, or can't write it: a restart loses every room"
+            );
         }
         Ok(())
     }
+}
+
+/// A single command as it is measured: there are few of them.
+fn kind(command: &Cmd) -> &'static str {
+    const KINDS: [&str; 9] = ["GET", "SET", "DEL", "HGET", "HMGET", "PEXPIRE", "PUBLISH", "TIME", "INFO"];
+    let word = match command.args_iter().next() {
+        Some(redis::Arg::Simple(word)) => word,
+        _ => b"",
+    };
+    KINDS.into_iter().find(|kind| kind.as_bytes() == word).unwrap_or("other")
 }
 
 async fn within<T>(limit: Duration, call: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
@@ -132,9 +171,17 @@ async fn within<T>(limit: Duration, call: impl Future<Output = RedisResult<T>>) 
 }
 
 /// What a server says of itself (`INFO`).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct ServerInfo {
+    /// What is written survives the end of its process: there is an append-only file that can be written, or
+    /// a replica.
     persistent: bool,
+    replicas: u64,
+    memory_used: u64,
+    /// 0 for none.
+    memory_limit: u64,
+    evicted: u64,
+    clients: u64,
 }
 
 impl ServerInfo {
@@ -156,7 +203,29 @@ impl ServerInfo {
                 )));
             }
         }
-        Ok(Self { persistent: number("aof_enabled") == 1 || number("connected_slaves") > 0 })
+        let written = number("aof_enabled") == 1 && value("aof_last_write_status") != Some("err");
+        let replicas = number("connected_slaves");
+        Ok(Self {
+            persistent: written || replicas > 0,
+            replicas,
+            memory_used: number("used_memory"),
+            memory_limit: number("maxmemory"),
+            evicted: number("evicted_keys"),
+            clients: number("connected_clients"),
+        })
+    }
+
+    fn take_down(&self) {
+        for (name, value) in [
+            ("gochat_redis_persistent", u64::from(self.persistent)),
+            ("gochat_redis_replicas", self.replicas),
+            ("gochat_redis_memory_used_bytes", self.memory_used),
+            ("gochat_redis_memory_limit_bytes", self.memory_limit),
+            ("gochat_redis_evicted_keys", self.evicted),
+            ("gochat_redis_connected_clients", self.clients),
+        ] {
+            meters::server(name, value as f64);
+        }
     }
 }
 
@@ -211,9 +280,20 @@ mod tests {
 
     #[test]
     fn a_server_that_would_lose_rooms_is_refused() {
-        assert_eq!(ServerInfo::read(GOOD).unwrap(), ServerInfo { persistent: true });
-        let alone = GOOD.replace("aof_enabled:1", "aof_enabled:0\r\nconnected_slaves:0");
-        assert_eq!(ServerInfo::read(&alone).unwrap(), ServerInfo { persistent: false });
+        let with = |from: &str, to: &str| ServerInfo::read(&GOOD.replace(from, to)).unwrap();
+        let server =
+            with("aof_enabled:1", "aof_enabled:1\r\nused_memory:70\r\nmaxmemory:90\r\nevicted_keys:3");
+        let (memory_used, memory_limit, evicted) = (70, 90, 3);
+        assert_eq!(
+            server,
+            ServerInfo { persistent: true, memory_used, memory_limit, evicted, ..ServerInfo::default() }
+        );
+        assert!(!with("aof_enabled:1", "aof_enabled:0\r\nconnected_slaves:0").persistent);
+        assert!(with("aof_enabled:1", "aof_enabled:0\r\nconnected_slaves:1").persistent);
+        assert!(
+            !with("aof_enabled:1", "aof_enabled:1\r\naof_last_write_status:err").persistent,
+            "a full disk"
+        );
         for (from, to) in [("7.0.15", "6.2.0"), ("noeviction", "allkeys-lru")] {
             assert!(matches!(ServerInfo::read(&GOOD.replace(from, to)), Err(Error::Rejected(_))), "{to}");
         }

@@ -31,7 +31,7 @@ impl Store {
         let keys = self.keys(room);
         let mut call = self.scripts.snapshot.prepare_invoke();
         call.key(keys.hash()).key(keys.roster()).key(keys.hands()).key(keys.stage());
-        let answer: Answer = self.redis.read(&call).await?;
+        let answer: Answer = self.redis.read("snapshot", &call).await?;
         let mut snapshot = decode(room, answer)?;
         if let Some(closed) = snapshot.as_mut().filter(|snapshot| snapshot.view.closed) {
             // Nothing comes after it, so it may be read by itself.

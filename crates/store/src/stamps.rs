@@ -30,14 +30,14 @@ impl Store {
     pub async fn stamp(&self, carrier: Carrier) -> Result<()> {
         let mut call = self.scripts.stamp.prepare_invoke();
         call.key(keys::stamp(carrier)).arg(self.args().session.as_millis() as u64);
-        Ok(self.redis.write(&call).await?)
+        Ok(self.redis.write("stamp", &call).await?)
     }
 
     /// How old the carriers' stamps are.
     pub async fn ages(&self) -> Result<Ages> {
         let mut call = self.scripts.ages.prepare_invoke();
         call.key(keys::stamp(Carrier::Account)).key(keys::stamp(Carrier::Gateway));
-        let (account, gateway): (Option<i64>, Option<i64>) = self.redis.read(&call).await?;
+        let (account, gateway): (Option<i64>, Option<i64>) = self.redis.read("ages", &call).await?;
         // A clock that went back makes no stamp younger than one just written.
         let age = |ms: i64| Duration::from_millis(ms.max(0).unsigned_abs());
         Ok(Ages { account: account.map(age), gateway: gateway.map(age) })

@@ -15,8 +15,10 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Error, Result, Store, audit,
     load::{Bytes, Guard, Snapshotted},
+    meters,
     plan::{Key, Plan, message},
     record::{REVISION_FOLLOWS, RepliesRecord, ReplyRecord},
+    trace::{Trace, Traces},
 };
 
 /// How often a lost race is decided again.
@@ -87,6 +89,7 @@ impl Store {
             match self.commit(&snapshotted, &change, tag, receipt).await? {
                 Outcome::Committed(revision) => {
                     let place = Place { revision, tag };
+                    metrics::counter!("gochat_commits_total").increment(1);
                     if let Some(act) = rule.act() {
                         audit::write(room, act, place, (self.request_name)());
                     }
@@ -96,6 +99,7 @@ impl Store {
                 Outcome::Late => metrics::counter!("gochat_commits_late_total").increment(1),
             }
         }
+        metrics::counter!("gochat_commits_given_up_total").increment(1);
         Err(Error::Conflict)
     }
 
@@ -118,12 +122,14 @@ impl Store {
     ) -> Result<Outcome> {
         let deadline = (snapshotted.loaded.now + COMMIT_WITHIN).0;
         let call = self.commit_call(snapshotted, change, tag, deadline, receipt);
-        let answer: RedisResult<Vec<String>> = self.redis.write(&call).await;
+        let answer: RedisResult<Vec<String>> = self.redis.write("commit", &call).await;
         match answer {
             Ok(words) => read_outcome(&words),
             Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {
                 tracing::info!(room = %snapshotted.loaded.room, %error, "the answer to a commit was lost");
-                self.search(&snapshotted.loaded, tag, deadline).await
+                let found = self.search(&snapshotted.loaded, tag, deadline).await;
+                meters::searched(found.is_ok());
+                found
             }
             Err(error) => Err(error.into()),
         }
@@ -149,7 +155,11 @@ impl Store {
         let public = change.events.iter().any(gochat_domain::Event::is_public);
         call.arg(deadline).arg(&tag.to_le_bytes()[..]).arg(i32::from(public));
         call.arg(self.args.log_cap(loaded.counts.members)).arg(loaded.now.0);
-        call.arg(message(loaded, change));
+        let mut message = message(loaded, change);
+        if let Some(trace) = Trace::here() {
+            trace.append_to(&mut message);
+        }
+        call.arg(message);
         match receipt {
             Some((caller, bytes)) => {
                 call.arg(format!("{}{caller}", crate::keys::field::REPLIES)).arg(bytes);
@@ -280,6 +290,7 @@ pub(crate) struct History {
     pub time: i64,
     pub place: Place,
     pub commits: Vec<model::Commit>,
+    pub traces: Traces,
 }
 
 impl Store {
@@ -290,11 +301,18 @@ impl Store {
         call.key(keys.hash()).key(keys.log());
         // The cap is approximate: a stream gives up whole nodes of a hundred entries.
         call.arg(format!("{first}-0")).arg(self.args.log_most * 2);
-        let (time, rev, tag, messages): (i64, Bytes, Bytes, Vec<Vec<u8>>) = self.redis.read(&call).await?;
-        let commits = messages.iter().map(|bytes| decode_commit(bytes)).collect::<Result<_>>()?;
+        let (time, rev, tag, messages): (i64, Bytes, Bytes, Vec<Vec<u8>>) =
+            self.redis.read("history", &call).await?;
+        let mut traces = Traces::default();
+        let commit = |bytes: &Vec<u8>| {
+            let commit = decode_commit(bytes)?;
+            traces.note(commit.place().into(), bytes);
+            Ok(commit)
+        };
+        let commits = messages.iter().map(commit).collect::<Result<_>>()?;
         let place =
             Place { revision: crate::load::number(rev.as_deref())?, tag: crate::load::tag(tag.as_deref())? };
-        Ok(History { time, place, commits })
+        Ok(History { time, place, commits, traces })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tracing::Instrument;
 
 use super::frame::Frame;
+use crate::observe::Open;
 
 /// Frames that wait for a client to read them.
 const QUEUE: usize = 256;
@@ -40,6 +41,7 @@ async fn relay(
     queue: mpsc::Sender<Frame>,
     shutdown: Shutdown,
 ) {
+    let _open = Open::new();
     let (mut feed, mut draining) = (pin!(feed), pin!(shutdown.triggered()));
     let mut drained = false;
     while !drained {

@@ -1,6 +1,10 @@
 //! The configuration of the notifier service: flags and `GOCHAT_*` variables.
 
-use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroU32},
+    time::Duration,
+};
 
 use clap::Parser;
 use gochat_chassis::{ServerArgs, TelemetryArgs};
@@ -26,6 +30,12 @@ pub struct Config {
     /// Above so many members, comings and goings are streamed as counts only.
     #[arg(long, env = "GOCHAT_ROSTER_LIMIT", default_value_t = 1_000)]
     pub roster_limit: u32,
+    /// Streams that one user may have open at a time on this node; one more is refused.
+    #[arg(long, env = "GOCHAT_STREAMS_PER_USER", default_value = "16")]
+    pub streams_per_user: NonZeroU32,
+    /// Streams of one room that may be open at a time on this node; one more is refused.
+    #[arg(long, env = "GOCHAT_STREAMS_PER_ROOM", default_value = "20000")]
+    pub streams_per_room: NonZeroU32,
     /// On how many cores connections are served, each with a runtime of its own; as many as
     /// there are, unless it is said.
     #[arg(long, env = "GOCHAT_NOTIFIER_CORES")]

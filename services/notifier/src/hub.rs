@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    meters::Longest,
     relay::{Frames, Relays},
     room::{Held, Order, Room},
     view::{Ask, Frame, Joined, frames},
@@ -89,6 +90,7 @@ impl Hub {
         loop {
             ticks.tick().await;
             let held = |(id, entry): (&RoomId, &Entry)| Some((*id, entry.held.mark()?, entry.orders.clone()));
+            self.measure();
             let views: Vec<_> = self.lock().iter().filter_map(held).collect();
             let rooms: Vec<RoomId> = views.iter().map(|(room, ..)| *room).collect();
             match self.0.store.places(&rooms).await {
@@ -103,6 +105,14 @@ impl Hub {
                 }
             }
         }
+    }
+
+    fn measure(&self) {
+        let longest = Longest::default();
+        for Entry { frames, orders, .. } in self.lock().values() {
+            longest.room(frames.len(), orders.max_capacity() - orders.capacity());
+        }
+        longest.tell();
     }
 
     fn relays(&self) -> &Relays {

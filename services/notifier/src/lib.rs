@@ -5,6 +5,7 @@ mod base;
 mod config;
 mod delivery;
 mod hub;
+mod meters;
 mod ready;
 mod relay;
 mod ring;
@@ -12,6 +13,7 @@ mod room;
 mod rpc;
 mod session;
 mod stream;
+mod streams;
 #[cfg(test)]
 mod traces;
 mod view;
@@ -26,6 +28,8 @@ pub use config::Config;
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     let (pace, mechanisms, cores) =
         (stream::Pace::of(&config), config.mechanisms(), cores(config.cores).get());
+    meters::register();
+    let streams = streams::Streams::new(config.streams_per_user.get(), config.streams_per_room.get());
     let store = Store::open(config.store).await.context("cannot use redis (GOCHAT_REDIS_URL)")?;
     let gate = Gate::new(gochat_proto::may_call, store.sessions(Unavailable), config.server.tokens()?);
     let readiness = Readiness::new(&["redis"]);
@@ -33,7 +37,8 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     store.on_revoked(move |session| revoked.forget(session));
     let hub = hub::Hub::new(store, mechanisms, cores, &shutdown);
     let (roster_limit, ends) = (config.roster_limit, shutdown.clone());
-    let notifier = rpc::Notifier { hub: hub.clone(), pace, mechanisms, roster_limit, shutdown: ends };
+    let notifier =
+        rpc::Notifier { hub: hub.clone(), streams, pace, mechanisms, roster_limit, shutdown: ends };
     let server = Server::new("notifier", &config.server, gate, readiness, gochat_proto::DESCRIPTORS)
         .add_service(rpc::NotifierService::new(notifier))
         .on_cores(cores);

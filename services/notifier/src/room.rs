@@ -11,13 +11,17 @@ use futures::{
 };
 use gochat_domain::RoomId;
 use gochat_proto::model::Commit;
-use gochat_store::{Follower, Mark, Mechanisms, Result, Store};
+use gochat_store::{Follower, Mark, Mechanisms, Result, Step, Store};
 use tokio::{
     sync::{broadcast, mpsc},
     time::{Instant, sleep, sleep_until},
 };
+use tracing::Span;
 
-use crate::view::{Ask, Frame, Joined, View};
+use crate::{
+    meters,
+    view::{Ask, Frame, Joined, View},
+};
 
 /// How long a view nobody follows is kept, for who comes back.
 const IDLE: Duration = Duration::from_secs(30);
@@ -98,7 +102,8 @@ impl Room {
         let patience = self.view.patience();
         tokio::select! {
             step = self.follower.next() => {
-                self.view.take(step);
+                let span = self.seen(&step);
+                span.in_scope(|| self.view.take(step));
                 self.held.set(self.follower.mark());
                 return !self.view.is_over();
             }
@@ -116,6 +121,16 @@ impl Room {
             () = sleep_until(self.wanted + IDLE) => return self.frames.receiver_count() > 0,
         }
         true
+    }
+
+    /// Takes note of a commit that is about to be handed on, if somebody hears it.
+    fn seen(&mut self, step: &Step) -> Span {
+        let Step::Commit(commit) = step else { return Span::none() };
+        let trace = self.follower.trace(commit.place().into());
+        if self.frames.receiver_count() == 0 {
+            return Span::none();
+        }
+        meters::handed_on(&self.store, commit, trace)
     }
 
     fn obey(&mut self, order: Order) {

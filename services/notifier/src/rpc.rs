@@ -28,12 +28,14 @@ use crate::{
     ready::{Ready, ReadyCodec},
     session::Session,
     stream::{Feeding, Pace},
+    streams::Streams,
     view::{Ask, Joined},
 };
 
 /// What every Subscribe needs.
 pub(crate) struct Notifier {
     pub hub: Hub,
+    pub streams: Streams,
     pub pace: Pace,
     pub mechanisms: Mechanisms,
     pub roster_limit: u32,
@@ -46,8 +48,9 @@ impl Notifier {
         let asked = request.into_inner();
         let room = field("room_id", asked.room_id.as_str())?;
         let token = resume_token(&asked.resume_token)?;
+        let place = self.streams.admit(room, uid.map(Uid::get))?;
         let feeding = self.begin(room, uid, token, &asked).await?;
-        Ok(Response::new(Box::pin(feeding.into_stream())))
+        Ok(Response::new(Box::pin(feeding.into_stream(place))))
     }
 
     /// Begins a stream: with what was missed where the token's place is at hand, else with

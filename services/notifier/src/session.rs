@@ -9,7 +9,7 @@ use gochat_proto::{
 };
 use gochat_store::{Mechanism, Mechanisms};
 
-use crate::{base::Base, delivery::Delivery, ready::Ready, view::Frame};
+use crate::{base::Base, delivery::Delivery, meters, ready::Ready, view::Frame};
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +158,7 @@ impl Session {
             return;
         }
         self.ended = true;
+        meters::goodbye(reason);
         let resume_token = self.held.to_token();
         if self.mechanisms.has(Mechanism::Goodbye) {
             self.push(Out::Goodbye(Goodbye { reason: reason.into(), resume_token, retry_after_ms }));

@@ -21,9 +21,11 @@ use tonic::Status;
 use crate::{
     Config,
     hub::Hub,
+    meters::Open,
     ready::Ready,
     relay::Frames,
     session::{Session, Taken},
+    streams,
     view::{Ask, Joined},
 };
 
@@ -116,6 +118,7 @@ pub(crate) struct Feeding {
     behind: bool,
     /// What the call ends with, after the goodbye.
     end: Option<Status>,
+    _open: Open,
 }
 
 impl Feeding {
@@ -128,19 +131,33 @@ impl Feeding {
     ) -> Self {
         let clock = Clock::new(pace, session.counts());
         let lags = Lags::default();
-        let mut feeding =
-            Self { hub, room, uid, session, frames, pace, clock, lags, behind: false, end: None };
+        let mut feeding = Self {
+            hub,
+            room,
+            uid,
+            session,
+            frames,
+            pace,
+            clock,
+            lags,
+            behind: false,
+            end: None,
+            _open: Open::new(),
+        };
         if shutdown.is_triggered() {
             feeding.drain();
         }
         feeding
     }
 
-    /// The stream that the subscriber reads.
-    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Ready, Status>> + Send {
-        stream::unfold(self, |mut feeding| async move {
+    /// The stream that the subscriber reads. It has its place as long as it is open.
+    pub(crate) fn into_stream(
+        self,
+        place: streams::Place,
+    ) -> impl Stream<Item = Result<Ready, Status>> + Send {
+        stream::unfold((self, place), |(mut feeding, place)| async move {
             let frame = feeding.next().await?;
-            Some((frame, feeding))
+            Some((frame, (feeding, place)))
         })
     }
 
@@ -228,7 +245,10 @@ impl Feeding {
     fn go_on(&mut self, joined: Joined) {
         let from: Place = self.session.held();
         match joined {
-            Joined::Resumed(missed, base) => self.session.resume(from, &missed, &base),
+            Joined::Resumed(missed, base) => {
+                metrics::counter!("gochat_gaps_repaired_total", "source" => "ring").increment(1);
+                self.session.resume(from, &missed, &base);
+            }
             Joined::Anew(base) => self.session.start_over(&base),
             Joined::Gone | Joined::Unavailable => self.session.goodbye(GoodbyeReason::RoomClosed, 0),
         }

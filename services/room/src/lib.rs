@@ -3,6 +3,7 @@
 mod config;
 mod grace;
 mod list;
+mod meters;
 mod reaper;
 mod rpc;
 

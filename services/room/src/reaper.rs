@@ -2,13 +2,15 @@
 //! nobody answered. Every replica does; each expiry is an ordinary commit, guarded by the
 //! deadline that was seen.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use gochat_domain::rules::Due;
 use gochat_store::{DueEntry, Error, Reaper, Store};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::grace::Grace;
+use crate::{grace::Grace, meters};
 
 /// Deadlines taken from one partition in one sweep.
 const MOST: usize = 1_000;
@@ -20,6 +22,7 @@ const MANY: usize = 100;
 /// Sweeps for ever. What isn't done by the next sweep waits for it, so that none is late: a
 /// late one would look like an outage.
 pub(crate) async fn run(store: Store) {
+    meters::register();
     let reaper = Reaper(rand::random());
     let mut grace = Grace::new(store.args());
     let every = store.args().pulse();
@@ -29,8 +32,18 @@ pub(crate) async fn run(store: Store) {
         ticks.tick().await;
         let until = Instant::now() + every;
         match sweep(&store, reaper, &mut grace).await {
-            Ok(due) => expire(&store, due, until).await,
-            Err(error) => tracing::warn!(%error, "sweep failed"),
+            Ok(due) => {
+                meters::swept("ok");
+                let more = due.len() >= MOST;
+                expire(&store, due, until).await;
+                if more {
+                    ticks.reset_immediately();
+                }
+            }
+            Err(error) => {
+                meters::swept("failed");
+                tracing::warn!(%error, "sweep failed");
+            }
         }
     }
 }
@@ -40,12 +53,16 @@ async fn sweep(store: &Store, reaper: Reaper, grace: &mut Grace) -> Result<Vec<D
     let ages = store.ages().await?;
     let stamp = rand::random();
     let (mut due, mut spared) = (Vec::new(), 0);
+    let mut overdue = 0;
     for (partition, sweep) in store.sweep(reaper, stamp, MOST).await?.into_iter().enumerate() {
         let evicts = grace.allows(partition, &sweep, ages, stamp);
+        let oldest = sweep.due.iter().filter(|entry| is_lease(entry)).map(|entry| entry.deadline).min();
+        overdue = overdue.max(oldest.map_or(0, |deadline| sweep.now.0 - deadline.0));
         let (leases, others): (Vec<_>, Vec<_>) = sweep.due.into_iter().partition(is_lease);
         due.extend(others);
         if evicts { due.extend(leases) } else { spared += leases.len() }
     }
+    meters::overdue(Duration::from_millis(overdue.unsigned_abs()));
     told(due.iter().filter(|entry| is_lease(entry)).count(), spared);
     Ok(due)
 }

@@ -107,7 +107,8 @@ async fn more_calls_than_allowed_are_refused() {
     };
     let (first, refusal) = tokio::join!(world.call(HANG, &[], ""), refused);
     assert_eq!(first.unwrap().into_inner(), "released");
-    assert_eq!(refusal.code(), Code::Unavailable);
+    assert_eq!(refusal.code(), Code::ResourceExhausted);
+    assert_eq!(refusal.get_details_error_info().unwrap().reason, "TOO_MANY");
     // The place is free again.
     world.call(HANG, &[], "").await.unwrap();
 }

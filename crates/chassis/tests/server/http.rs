@@ -95,3 +95,31 @@ async fn who_takes_too_long_is_given_up() {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     assert!(!waits(preface, "--idle-timeout 100ms").await.is_empty(), "settings, and nothing to answer");
 }
+
+#[tokio::test]
+async fn what_is_answered_before_the_end_ends_its_connection() {
+    let router = Router::new().route("/", get(async || "there"));
+    let (listeners, service, _) = listeners().await;
+    let (connections, http) = (args("--drain-delay 5s --drain-timeout 10s").connections, http_args(""));
+    let (readiness, shutdown) = (Readiness::new(&[]), Shutdown::new());
+    let (is_ready, ends) = (readiness.clone(), shutdown.clone());
+    let serving = tokio::spawn(async move {
+        let (limits, last) = ((&connections, &http, 1), std::future::ready(()));
+        gochat_chassis::http::serve("test", listeners, limits, router, readiness, shutdown, last).await
+    });
+    let mut peer = TcpStream::connect(service).await.unwrap();
+    let mut seen = Vec::new();
+    peer.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    while !seen.ends_with(b"there") {
+        peer.read_buf(&mut seen).await.unwrap();
+    }
+    assert!(!String::from_utf8(seen).unwrap().contains("connection: close"));
+    ends.trigger();
+    is_ready.until(false).await;
+    peer.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut seen = String::new();
+    peer.read_to_string(&mut seen).await.unwrap();
+    assert!(seen.contains("connection: close") && seen.ends_with("there"), "{seen}");
+    assert!(!serving.is_finished(), "others are answered for a while");
+    serving.abort();
+}

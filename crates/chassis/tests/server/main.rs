@@ -7,6 +7,7 @@ mod certificates;
 mod cores;
 mod http;
 mod life;
+mod limits;
 mod probe;
 mod tls;
 mod web;

@@ -225,6 +225,7 @@ async fn run(client: Client, shared: Arc<Shared>, mut orders: mpsc::Receiver<Ord
                 if serve(connection, &broken, &shared, &mut orders).await.is_none() {
                     return;
                 }
+                metrics::counter!("gochat_feed_lost_total").increment(1);
                 tracing::warn!("feed connection lost");
             }
             Err(error) => {

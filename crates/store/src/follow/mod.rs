@@ -30,6 +30,7 @@ use crate::{
     Result, Snapshot, Store,
     keys::field,
     load::{Bytes, number, tag},
+    trace::{Trace, Traces},
     transact::decode_commit,
 };
 
@@ -59,7 +60,9 @@ pub struct Follower {
     listener: Listener,
     track: Track,
     /// Goes on until it is answered, though nobody waits for a step.
-    reading: Option<BoxFuture<'static, Answer>>,
+    reading: Option<BoxFuture<'static, (Answer, Traces)>>,
+    /// Of commits that have come and were not handed on yet.
+    traces: Traces,
 }
 
 impl Store {
@@ -67,7 +70,7 @@ impl Store {
     pub async fn follow(&self, room: RoomId, mechanisms: Mechanisms) -> Result<Follower> {
         let listener = self.feed.listen(self.keys(room).feed()).await?;
         let track = Track::new(mechanisms);
-        Ok(Follower { store: self.clone(), room, listener, track, reading: None })
+        Ok(Follower { store: self.clone(), room, listener, track, reading: None, traces: Traces::default() })
     }
 
     /// Where rooms stand, in one round trip for some thousands of them; none for a room that
@@ -79,7 +82,7 @@ impl Store {
             for room in some {
                 pipeline.cmd("HMGET").arg(self.keys(*room).hash()).arg(field::REV).arg(field::TAG);
             }
-            let found: Vec<(Bytes, Bytes)> = self.redis.pipeline(&pipeline).await?;
+            let found: Vec<(Bytes, Bytes)> = self.redis.pipeline("places", &pipeline).await?;
             for (revision, tagged) in &found {
                 let place = Place { revision: number(revision.as_deref())?, tag: tag(tagged.as_deref())? };
                 places.push(revision.is_some().then_some(place));
@@ -95,19 +98,20 @@ impl Store {
         Ok(commits)
     }
 
-    async fn read(&self, room: RoomId, read: Read) -> Result<Answer> {
-        Ok(match read {
+    async fn read(&self, room: RoomId, read: Read) -> Result<(Answer, Traces)> {
+        let answer = match read {
             Read::Snapshot => Answer::Snapshot(self.snapshot(room).await?.map(Box::new)),
             Read::Log(held) => {
                 let history = self.history(room, held.revision + 1).await?;
-                Answer::Log(history.place, history.commits)
+                return Ok((Answer::Log(history.place, history.commits), history.traces));
             }
             Read::Place => Answer::Place(self.places(&[room]).await?.pop().flatten()),
-        })
+        };
+        Ok((answer, Traces::default()))
     }
 
     /// Reads until Redis answers.
-    async fn read_at_last(self, room: RoomId, read: Read) -> Answer {
+    async fn read_at_last(self, room: RoomId, read: Read) -> (Answer, Traces) {
         loop {
             match self.read(room, read).await {
                 Ok(answer) => return answer,
@@ -130,8 +134,9 @@ impl Follower {
                 self.reading = read.map(|read| self.store.clone().read_at_last(self.room, read).boxed());
             }
             tokio::select! {
-                Some(answer) = OptionFuture::from(self.reading.as_mut()) => {
+                Some((answer, traces)) = OptionFuture::from(self.reading.as_mut()) => {
                     self.reading = None;
+                    self.traces.extend(traces);
                     self.track.answer(answer);
                 }
                 message = self.listener.next(), if self.track.is_steady() => match message {
@@ -140,6 +145,11 @@ impl Follower {
                 },
             }
         }
+    }
+
+    /// In which trace the commit of a place that was just handed on was made, if in any that is collected.
+    pub fn trace(&mut self, place: Place) -> Option<Trace> {
+        self.traces.take(place)
     }
 
     /// Asks for a comparison with Redis: see [`Step::Verified`].
@@ -164,7 +174,10 @@ impl Follower {
 
     fn take(&mut self, bytes: &[u8]) {
         match decode_commit(bytes) {
-            Ok(commit) => self.track.message(commit),
+            Ok(commit) => {
+                self.traces.note(commit.place().into(), bytes);
+                self.track.message(commit);
+            }
             Err(error) => {
                 metrics::counter!("gochat_feed_garbage_total").increment(1);
                 tracing::warn!(room = %self.room, %error, "feed message dropped");
