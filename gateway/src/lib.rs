@@ -24,6 +24,7 @@ mod rate;
 mod room;
 mod routes;
 mod stage;
+mod unsent;
 mod upstream;
 
 use std::{ops::Deref, sync::Arc};

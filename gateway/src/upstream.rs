@@ -18,10 +18,11 @@ use gochat_proto::{
 };
 use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
-use crate::{Gateway, config::UpstreamArgs};
+use crate::{Gateway, config::UpstreamArgs, unsent::Resent};
 
 /// A connection whose calls carry the id and the trace of the request that they are made for.
-pub(crate) type Upstream = InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
+pub(crate) type Upstream =
+    InterceptedService<Resent<Channel>, fn(Request<()>) -> Result<Request<()>, Status>>;
 
 /// Where the services are.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl Upstreams {
 }
 
 fn upstream(service: &Target) -> Upstream {
-    InterceptedService::new(service.channel(), request::carry)
+    InterceptedService::new(Resent::new(service.channel()), request::carry)
 }
 
 impl FromRef<Gateway> for Upstreams {
