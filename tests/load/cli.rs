@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{commit, fanout, http, lost, report::Report, serve, server::Server};
+use crate::{attack, commit, fanout, hostile, http, lost, report::Report, serve, server::Server};
 
 /// Measures commits and fan-out, each next to a bare handler, and calls through the gateway next to calls past it,
-/// and how long ten thousand people that are lost at once take to be gone.
+/// how long ten thousand people that are lost at once take to be gone, and what attackers cost good clients.
 #[derive(Parser)]
 struct Cli {
     /// How long each figure is measured, in seconds; a fifth of that before it warms up.
@@ -18,7 +18,7 @@ struct Cli {
     #[arg(long)]
     out: Option<PathBuf>,
     /// What to measure, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http,lost")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http,lost,hostile")]
     scenarios: Vec<Scenario>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -30,6 +30,7 @@ enum Scenario {
     Fanout,
     Http,
     Lost,
+    Hostile,
 }
 
 #[derive(Subcommand)]
@@ -38,10 +39,14 @@ enum Child {
     Suite,
     #[command(name = "serve-losing-suite", hide = true)]
     LosingSuite,
+    #[command(name = "serve-guarded-suite", hide = true)]
+    GuardedSuite,
     #[command(name = "serve-bare", hide = true)]
     Bare,
     #[command(name = "serve-bare-fanout", hide = true)]
     BareFanout,
+    #[command(name = "attack", hide = true)]
+    Attack(attack::Order),
 }
 
 /// Does what the command line says.
@@ -50,6 +55,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     match cli.child {
         Some(Child::Suite) => serve::suite().await,
         Some(Child::LosingSuite) => serve::losing_suite().await,
+        Some(Child::GuardedSuite) => serve::guarded_suite().await,
+        Some(Child::Attack(order)) => attack::run(order).await,
         Some(Child::Bare) => serve::bare().await,
         Some(Child::BareFanout) => serve::bare_fanout().await,
         None => bench(&cli.scenarios, Duration::from_secs(cli.seconds), cli.out).await,
@@ -65,6 +72,7 @@ async fn bench(scenarios: &[Scenario], length: Duration, out: Option<PathBuf>) -
             Scenario::Fanout => bench_fanout(&mut report, length).await,
             Scenario::Http => bench_http(&mut report, length).await,
             Scenario::Lost => bench_lost(&mut report).await,
+            Scenario::Hostile => bench_hostile(&mut report, length).await,
         }
         .with_context(|| format!("{scenario:?}"))?;
     }
@@ -105,6 +113,14 @@ async fn bench_lost(report: &mut Report) -> anyhow::Result<()> {
     let server = Server::start("serve-losing-suite").await?;
     let measured = lost::run(&server).await?;
     report.add("lost", "suite", lost::LOST, measured);
+    server.stop().await
+}
+
+async fn bench_hostile(report: &mut Report, length: Duration) -> anyhow::Result<()> {
+    let server = Server::start("serve-guarded-suite").await?;
+    for (name, measured) in hostile::run(&server, length).await? {
+        report.add("hostile", name, hostile::GOOD, measured);
+    }
     server.stop().await
 }
 

@@ -50,10 +50,7 @@ pub(crate) async fn run(server: &Server) -> anyhow::Result<Measured> {
     let latency = timeout(ALL, until_all_are_gone(&mut frames, start)).await.context("some were kept")??;
     let (seconds, cpu_after) = (start.elapsed().as_secs_f64(), server.cpu()?);
     ensure!(leases.left().await? == 2, "leases are left, or the host's or the watcher's isn't");
-    let cpu = Cpu {
-        server: cpu_after.server - cpu_before.server,
-        redis: cpu_after.redis.zip(cpu_before.redis).map(|(after, before)| after - before),
-    };
+    let cpu = Cpu::between(cpu_before, cpu_after);
     Ok(Measured { seconds, latency, cpu, deliveries: 1 })
 }
 

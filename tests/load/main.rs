@@ -1,10 +1,12 @@
 //! The load generator: what a commit and a fan-out cost, next to servers that do no more than they must; and what the gateway adds to a call.
 
+mod attack;
 mod bare;
 mod cast;
 mod cli;
 mod commit;
 mod fanout;
+mod hostile;
 mod http;
 mod lost;
 mod measure;

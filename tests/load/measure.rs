@@ -40,10 +40,7 @@ where
     if latency.is_empty() {
         bail!("nothing was done in {length:?}");
     }
-    let cpu = Cpu {
-        server: cpu_after.server - cpu_before.server,
-        redis: cpu_after.redis.zip(cpu_before.redis).map(|(after, before)| after - before),
-    };
+    let cpu = Cpu::between(cpu_before, cpu_after);
     Ok(Measured { seconds, latency, cpu, deliveries: 1 })
 }
 

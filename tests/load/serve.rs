@@ -18,24 +18,32 @@ const SHORT: Duration = Duration::from_secs(45);
 const MANY: u32 = 20_000;
 /// Calls that the gateway takes of each person in a second.
 const ANY_NUMBER: u32 = 0;
+/// The same, where it matters.
+const AS_BY_DEFAULT: u32 = 10;
 
 /// All of GoChat in one process, with a Redis of its own.
 pub(crate) async fn suite() -> anyhow::Result<()> {
-    serve_suite(LONG).await
+    serve_suite(LONG, ANY_NUMBER).await
+}
+
+/// The same, which takes of each person and address what it does by default, and believes a proxy on this machine.
+pub(crate) async fn guarded_suite() -> anyhow::Result<()> {
+    serve_suite(LONG, AS_BY_DEFAULT).await
 }
 
 /// The same, where who falls silent is given up; a host never is.
 pub(crate) async fn losing_suite() -> anyhow::Result<()> {
-    serve_suite(SHORT).await
+    serve_suite(SHORT, ANY_NUMBER).await
 }
 
-async fn serve_suite(lease: Duration) -> anyhow::Result<()> {
+async fn serve_suite(lease: Duration, rate: u32) -> anyhow::Result<()> {
     let mut config = SuiteConfig::for_tests()?.with_store(|store| {
         (store.lease, store.host_grace, store.session) = (lease, LONG, LONG);
         store.member_limit_max = MANY;
     });
     config.notifier.roster_limit = MANY;
-    config.gateway.rate.rate = ANY_NUMBER;
+    config.gateway.rate.rate = rate;
+    config.gateway.rate.trusted_proxies = "127.0.0.1".parse().map_err(anyhow::Error::msg)?;
     let shutdown = Shutdown::new();
     let running = start(config, shutdown.clone()).await?;
     let at = running.endpoints();
@@ -96,7 +104,7 @@ fn tell(told: &Told) -> anyhow::Result<()> {
 }
 
 /// Returns when whoever started us closes our standard input, or ends.
-async fn closed() -> anyhow::Result<()> {
+pub(crate) async fn closed() -> anyhow::Result<()> {
     let mut stdin = tokio::io::stdin();
     let mut ignored = [0; 64];
     while stdin.read(&mut ignored).await? > 0 {}

@@ -45,6 +45,16 @@ pub(crate) struct Cpu {
     pub(crate) redis: Option<f64>,
 }
 
+impl Cpu {
+    /// What was used from one moment to another.
+    pub(crate) fn between(before: Self, after: Self) -> Self {
+        Self {
+            server: after.server - before.server,
+            redis: after.redis.zip(before.redis).map(|(after, before)| after - before),
+        }
+    }
+}
+
 impl Server {
     /// Starts one of the hidden subcommands and waits until it has told where it listens, at most 20 s.
     pub(crate) async fn start(command: &str) -> anyhow::Result<Self> {
