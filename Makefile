@@ -6,16 +6,17 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PYTHON := $(TARGET)/python
 HTTP   := $(TARGET)/http
 BROWSER := $(TARGET)/browser
+CONTRACT := $(TARGET)/contract
 DEPLOY := $(TARGET)/deploy
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check http browser deploy fuzz observability bench chromium promtool faketime redis cc cxx
+.PHONY: help run demo test check contract http browser deploy fuzz observability bench chromium promtool faketime redis cc cxx
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-run: redis cc ## Build all five services and run them on this machine
+run: redis cc ## Build all six services and run them on this machine
 	@echo '== build (the first time takes a few minutes)'
 	@cargo build --release -p gochat-suite
 	@exec $(TARGET)/release/gochat
@@ -41,6 +42,15 @@ check: cc ## Check format, lints and the laws of the house
 	@echo '== laws'
 	@cargo test --quiet --workspace --test boundaries
 
+# proto/release.binpb is the contract as the last release has it (before the first: as it was first promised). It is made
+# anew with each release, and at no other time: buf build proto --exclude-source-info -o proto/release.binpb
+contract: $(CONTRACT)/ready ## Check the contract: its style, and that whoever knows the last release's can go on
+	@echo '== style'
+	@$(CONTRACT)/node_modules/.bin/buf lint proto
+	@$(CONTRACT)/node_modules/.bin/buf format --diff --exit-code proto
+	@echo '== against the last release'
+	@$(CONTRACT)/node_modules/.bin/buf breaking proto --against proto/release.binpb
+
 http: redis cc $(HTTP)/ready ## Call every documented method as its document says
 	@echo '== build'
 	@cargo build -p gochat-suite
@@ -56,7 +66,7 @@ browser: redis cc chromium $(BROWSER)/ready ## Let people meet in real browsers
 
 deploy: redis cc $(DEPLOY)/ready ## Render, validate and run what is deployed: images, manifests, Redis's users
 	@echo '== build'
-	@cargo build -p gochat-account -p gochat-room -p gochat-stage -p gochat-notifier -p gochat-gateway
+	@cargo build -p gochat-account -p gochat-room -p gochat-stage -p gochat-notifier -p gochat-media -p gochat-gateway
 	@echo '== deployment'
 	@$(DEPLOY)/bin/python tests/deploy/run.py --programs $(TARGET)/debug
 
@@ -115,12 +125,12 @@ chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	$(call install,chromium,chromium,chromium,chromium,--cask chromium); }
 
-$(BROWSER)/ready: tests/browser/package.json
+$(BROWSER)/ready $(CONTRACT)/ready: $(TARGET)/%/ready: tests/%/package.json
 	@node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null || { \
 	$(call install,node (18 or newer) with npm,nodejs npm,nodejs npm,nodejs npm,node); }
-	@echo '== packages for the browser'
-	@mkdir -p $(BROWSER) && cp $< $(BROWSER)/
-	@npm install --prefix $(BROWSER) --silent --no-audit --no-fund --no-package-lock
+	@echo '== packages for tests/$*'
+	@mkdir -p $(@D) && cp $< $(@D)/
+	@npm install --prefix $(@D) --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
 $(PYTHON)/ready $(HTTP)/ready $(DEPLOY)/ready: $(TARGET)/%/ready: tests/%/requirements.txt
