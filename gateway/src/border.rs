@@ -230,8 +230,8 @@ impl Api {
 
 /// Nobody listens where the services are said to be.
 fn config(trusted: Option<&str>) -> anyhow::Result<Config> {
-    let nowhere =
-        ["account", "room", "stage", "notifier"].map(|name| format!("--{name}-url=http://127.0.0.1:1"));
+    let nowhere = ["account", "room", "stage", "notifier", "media"]
+        .map(|name| format!("--{name}-url=http://127.0.0.1:1"));
     let flags = ["gochat-gateway", "--rate=0", "--cores=1", "--cookie=lax", "--origins=https://a.example"];
     let trust = format!("--trust-uid={}", trusted.is_some());
     let mut config =

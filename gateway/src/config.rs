@@ -25,6 +25,9 @@ pub struct Config {
     /// The origins whose pages may call, separated by commas, like `https://chat.example.org`; `*` for all.
     #[arg(long, env = "GOCHAT_GATEWAY_ORIGINS", default_value = "*")]
     pub origins: Origins,
+    /// Whether the browser client is served, at `/`.
+    #[arg(long, env = "GOCHAT_GATEWAY_WEB", default_value_t = true, action = clap::ArgAction::Set)]
+    pub web: bool,
     /// How callers may say who they are.
     #[command(flatten)]
     pub identity: IdentityArgs,
@@ -80,6 +83,9 @@ pub struct UpstreamArgs {
     /// The notifier service.
     #[arg(long, env = "GOCHAT_NOTIFIER_URL", default_value = "http://127.0.0.1:50054")]
     pub notifier_url: String,
+    /// The media service; empty for chat rooms without voice.
+    #[arg(long, env = "GOCHAT_MEDIA_URL", default_value = "http://127.0.0.1:50055")]
+    pub media_url: String,
     /// Connections to the notifier, over which event streams are spread.
     #[arg(long, env = "GOCHAT_GATEWAY_NOTIFIER_CONNECTIONS", default_value = "16")]
     pub notifier_connections: NonZeroU16,
@@ -98,6 +104,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9095");
         assert_eq!(config.upstream.notifier_url, "http://127.0.0.1:50054");
+        assert_eq!(config.upstream.media_url, "http://127.0.0.1:50055");
         assert_eq!(config.origins, Origins::All);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{
     Method,
-    header::{HeaderName, RETRY_AFTER},
+    header::{HeaderName, LOCATION, RETRY_AFTER},
 };
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
@@ -20,9 +20,9 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 /// cookie, goes along only where there is one, which the configuration allows to named origins alone.
 pub(crate) fn layer(config: &Config) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([HeaderName::from_static("x-request-id"), RETRY_AFTER])
+        .expose_headers([HeaderName::from_static("x-request-id"), RETRY_AFTER, LOCATION])
         .max_age(PREFLIGHT_AGE);
     match &config.origins {
         Origins::All => layer.allow_origin(Any),

@@ -99,6 +99,16 @@ impl Failure {
         Self { retry_after: Some(wait), ..failure }
     }
 
+    /// Nobody can be asked, which may pass.
+    pub(crate) fn unavailable() -> Self {
+        Self::new(ReturnCode::Fault, TRY_AGAIN)
+    }
+
+    /// With an HTTP status of its own, for who reads that and no envelope.
+    pub(crate) fn with_status(self, http: StatusCode) -> Self {
+        Self { http, ..self }
+    }
+
     /// `other` where the code is `code`: a method is documented with the other one.
     pub(crate) fn instead(self, code: ReturnCode, other: ReturnCode) -> Self {
         if self.code == code { Self { code: other, ..self } } else { self }

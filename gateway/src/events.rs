@@ -6,6 +6,7 @@ mod held;
 mod notify;
 mod relay;
 mod session;
+mod speakers;
 #[cfg(test)]
 mod tests;
 mod translations;
@@ -32,6 +33,7 @@ use crate::{
 use feed::Follower;
 use frame::Frame;
 pub(crate) use held::Held;
+pub(crate) use speakers::Speakers;
 use translations::Translations;
 use websocket::Upgrade;
 
@@ -43,14 +45,20 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 
 /// What all streams of a gateway share. Clones are one and the same.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Streams {
     translations: Translations,
+    speakers: Speakers,
     /// Connections that the server no longer counts among its own.
     sockets: TaskTracker,
 }
 
 impl Streams {
+    /// Streams that tell of these speakers.
+    pub(crate) fn of(speakers: Speakers) -> Self {
+        Self { translations: Translations::default(), speakers, sockets: TaskTracker::new() }
+    }
+
     /// Returns once every WebSocket is closed. The server ends before, if it must.
     pub(crate) async fn ended(self) {
         self.sockets.close();
@@ -111,9 +119,12 @@ async fn frames(gateway: Gateway, watch: Watch) -> Answer<impl Stream<Item = Fra
         return Ok(stream::iter([Frame::away()]).left_stream());
     }
     let Watch { caller, room_id, held } = watch;
-    let follower = Follower { upstreams: gateway.upstreams.here(), caller, room_id: room_id.clone() };
+    let (upstreams, resumed) = (gateway.upstreams.here(), !held.is_empty());
+    let follower = Follower { upstreams: upstreams.clone(), caller, room_id: room_id.clone() };
     let feed = follower.follow(held, gateway.streams.translations.clone()).await?;
-    Ok(relay::relayed(feed.into_frames(), room_id, gateway.shutdown.clone()).right_stream())
+    let media = gateway.streams.speakers.in_room(&room_id, upstreams.media());
+    let frames = relay::relayed(feed.into_frames(), room_id, gateway.shutdown.clone());
+    Ok(speakers::beside(frames, media, resumed).right_stream())
 }
 
 fn sse(frames: impl Stream<Item = Frame> + Send + 'static) -> Response {

@@ -74,9 +74,21 @@ impl IntoResponse for Done {
     }
 }
 
+/// The media type of what methods take.
+const JSON: &str = "application/json";
+
 /// Reads the body that came with `headers`, which must be JSON where there is one. Fails with HTTP 413
 /// above the limit, 415 for another media type.
 pub(crate) async fn body(headers: &HeaderMap, request: Request) -> Result<Bytes, Failure> {
+    body_of(JSON, headers, request).await
+}
+
+/// As [`body`], for a body of another media type.
+pub(crate) async fn body_of(
+    media_type: &str,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Bytes, Failure> {
     if headers.contains_key(CONTENT_ENCODING) {
         let message = "a body may be compressed with gzip only";
         return Err(Failure::transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
@@ -85,8 +97,8 @@ pub(crate) async fn body(headers: &HeaderMap, request: Request) -> Result<Bytes,
         return Err(Failure::transport(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
     };
     let body = read.map_err(|refused| unread(&refused))?;
-    if !is_json(headers) && !body.is_empty() {
-        let message = "the body must be application/json";
+    if !is_of(media_type, headers) && !body.is_empty() {
+        let message = format!("the body must be {media_type}");
         return Err(Failure::transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     Ok(body)
@@ -102,10 +114,10 @@ fn unread(refused: &BytesRejection) -> Failure {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+fn is_of(media_type: &str, headers: &HeaderMap) -> bool {
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = said.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
 }
 
 /// A body's parameters. Fails with 80001 for anything but an object with all that `T`

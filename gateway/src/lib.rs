@@ -24,8 +24,9 @@ mod rate;
 mod room;
 mod routes;
 mod stage;
-mod unsent;
 mod upstream;
+mod voice;
+mod web;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -34,7 +35,7 @@ use gochat_chassis::{Listeners, Readiness, Shutdown, cores, http};
 
 use caller::Caller;
 pub use config::{Config, Origins, UpstreamArgs};
-use events::Streams;
+use events::{Speakers, Streams};
 use identity::Policy;
 pub use identity::{CookieMode, IdentityArgs, Secret};
 pub use rate::RateArgs;
@@ -51,6 +52,8 @@ struct Parts {
     policy: Policy,
     rates: Rates,
     streams: Streams,
+    /// Whether the browser client is served.
+    web: bool,
 }
 
 impl Deref for Gateway {
@@ -64,12 +67,17 @@ impl Deref for Gateway {
 impl Gateway {
     fn new(config: &Config, shutdown: Shutdown) -> anyhow::Result<Self> {
         let reload = config.connections.reload_interval;
+        let (own, voice) = (own(config)?, !config.upstream.media_url.is_empty());
+        if voice && own.is_none() {
+            tracing::info!("without GOCHAT_GATEWAY_SERVICE_TOKEN_FILE event streams don't tell who speaks");
+        }
         Ok(Self(Arc::new(Parts {
             upstreams: PerCore::new(&config.upstream, reload, cores(config.cores))?,
             shutdown,
             policy: Policy::new(&config.identity, &config.origins)?,
             rates: Rates::new(&config.rate, reload)?,
-            streams: Streams::default(),
+            streams: Streams::of(Speakers::watched_by(own)),
+            web: config.web,
         })))
     }
 }
@@ -80,7 +88,7 @@ impl Gateway {
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     let gateway = Gateway::new(&config, shutdown.clone())?;
     let streams = gateway.streams.clone();
-    let alive = alive(gateway.upstreams.clone(), config.identity.own_token()?);
+    let alive = alive(gateway.upstreams.clone(), own(&config)?);
     let service = routes::service(gateway, cors::layer(&config));
     let args = (&config.connections, &config.http, cores(config.cores).get());
     let ended = streams.ended().boxed().shared();
@@ -90,10 +98,16 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     }
 }
 
+/// The gateway as the services know it, if they do.
+fn own(config: &Config) -> anyhow::Result<Option<Caller>> {
+    let token = config.identity.own_token()?.and_then(|token| identity::bearer(token.expose()));
+    Ok(token.map(|token| Caller::proved(token, None)))
+}
+
 /// Goes on for ever; idle where the services don't know the gateway.
-async fn alive(upstreams: PerCore, own: Option<Secret>) {
-    match own.and_then(|token| identity::bearer(token.expose())) {
-        Some(token) => alive::run(upstreams.account(), Caller::proved(token, None)).await,
+async fn alive(upstreams: PerCore, own: Option<Caller>) {
+    match own {
+        Some(own) => alive::run(upstreams.account(), own).await,
         None => std::future::pending().await,
     }
 }

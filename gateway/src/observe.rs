@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 use tracing::{Instrument, Span, field::Empty};
 
-use crate::{Gateway, error::ReturnCode};
+use crate::{Gateway, error::ReturnCode, voice};
 
 /// How long methods took, in seconds, by `method` and return `code`; an event stream, until it begins.
 const DURATION: &str = "gochat_http_duration_seconds";
@@ -35,7 +35,8 @@ impl Names {
     }
 
     fn name(&self, path: &str) -> &'static str {
-        path.strip_prefix(METHODS).and_then(|name| self.0.get(name)).copied().unwrap_or("other")
+        let name = path.strip_prefix(METHODS).map(voice::name);
+        name.and_then(|name| self.0.get(name)).copied().unwrap_or("other")
     }
 }
 
@@ -142,11 +143,14 @@ mod tests {
 
     #[test]
     fn callers_cannot_make_names_up() {
-        let names = Names::of(["login", "x/unban"]);
+        let names = Names::of(["login", "x/unban"].into_iter().chain(voice::NAMES));
         let found =
             ["/chat_room/login", "/chat_room/x/unban", "/chat_room/events", "/chat_room/nonsense", "/login"]
                 .map(|path| names.name(path));
         assert_eq!(found, ["login", "x/unban", "events", "other", "other"]);
+        let voice = ["media", "media/info", "media/c0ffee", "media/c0ffee/x", "medial"]
+            .map(|name| names.name(&format!("/chat_room/{name}")));
+        assert_eq!(voice, ["media", "media/info", "media/{session}", "other", "other"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `/openapi.json`: the document about the API (OpenAPI 3.1), made of the very types that are served.
 
+mod voice;
+
 use std::{any::TypeId, collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Map, Value, json};

@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::DefaultBodyLimit,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get, post},
 };
 use gochat_chassis::http::Answers;
 use http::StatusCode;
@@ -32,7 +32,7 @@ use crate::{
     methods::Methods,
     moderation, observe,
     pages::Pages,
-    room, stage,
+    room, stage, voice, web,
 };
 
 /// The longest body that is read, in bytes.
@@ -48,8 +48,16 @@ const HOSTS: &[ReturnCode] = &[RoomNotFound, NotInRoom, NotPermitted];
 pub(crate) fn service(gateway: Gateway, cors: CorsLayer) -> impl Answers {
     let (methods, mut document, names) = additions(documented(Methods::default())).into_parts();
     document.add_events("/chat_room/events");
+    document.add_voice();
     let pages = Pages::new(document.into_json());
-    let routes = methods.route("/chat_room/events", get(events::events)).merge(pages.router());
+    let routes = methods
+        .route("/chat_room/events", get(events::events))
+        .route("/chat_room/media", post(voice::open))
+        .route("/chat_room/media/info", get(voice::info))
+        .route("/chat_room/media/{session}", delete(voice::end))
+        .merge(pages.router());
+    let routes = if gateway.web { routes.merge(web::router()) } else { routes };
+    let names = names.into_iter().chain(voice::NAMES);
     surrounded(routes, observe::Names::of(names), gateway, cors)
 }
 

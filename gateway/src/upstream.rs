@@ -10,19 +10,18 @@ use std::{
 };
 
 use axum::extract::FromRef;
-use gochat_chassis::{Target, core, request, targets};
+use gochat_chassis::{Channel, Target, core, request, targets};
 use gochat_proto::{
     account::account_service_client::AccountServiceClient,
     notifier::notifier_service_client::NotifierServiceClient, room::room_service_client::RoomServiceClient,
     stage::stage_service_client::StageServiceClient,
 };
-use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{Request, Status, service::interceptor::InterceptedService};
 
-use crate::{Gateway, config::UpstreamArgs, unsent::Resent};
+use crate::{Gateway, config::UpstreamArgs, voice::Nodes};
 
 /// A connection whose calls carry the id and the trace of the request that they are made for.
-pub(crate) type Upstream =
-    InterceptedService<Resent<Channel>, fn(Request<()>) -> Result<Request<()>, Status>>;
+pub(crate) type Upstream = InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
 
 /// Where the services are.
 #[derive(Debug)]
@@ -31,6 +30,8 @@ struct Addresses {
     room: Target,
     stage: Target,
     notifier: Target,
+    /// None where there is no voice.
+    media: Option<Target>,
     /// For event streams, of each core.
     connections: NonZeroUsize,
 }
@@ -39,12 +40,15 @@ impl Addresses {
     fn read(args: &UpstreamArgs, reload: Duration, cores: NonZeroUsize) -> anyhow::Result<Self> {
         let urls = [&args.account_url, &args.room_url, &args.stage_url, &args.notifier_url];
         let [account, room, stage, notifier] = targets(&args.tls, reload, urls.map(String::as_str))?;
+        let voice = !args.media_url.is_empty();
+        let media = voice.then(|| targets(&args.tls, reload, [args.media_url.as_str()])).transpose()?;
         let connections = usize::from(args.notifier_connections.get()).div_ceil(cores.get());
         Ok(Self {
             account,
             room,
             stage,
             notifier,
+            media: media.map(|[media]| media),
             connections: NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN),
         })
     }
@@ -87,6 +91,7 @@ struct Clients {
     room: RoomServiceClient<Upstream>,
     stage: StageServiceClient<Upstream>,
     notifiers: Notifiers,
+    media: Option<Nodes>,
 }
 
 /// Event streams are spread over several connections: a connection carries a limited
@@ -108,6 +113,7 @@ impl Upstreams {
             room: RoomServiceClient::new(upstream(&addresses.room)),
             stage: StageServiceClient::new(upstream(&addresses.stage)),
             notifiers: Notifiers { connections, turn: AtomicUsize::new(0) },
+            media: addresses.media.as_ref().map(Nodes::new),
         }))
     }
 
@@ -123,6 +129,11 @@ impl Upstreams {
         self.0.stage.clone()
     }
 
+    /// The nodes of the media service; none where there is no voice.
+    pub(crate) fn media(&self) -> Option<&Nodes> {
+        self.0.media.as_ref()
+    }
+
     /// A client over the connection whose turn it is.
     pub(crate) fn notifier(&self) -> NotifierServiceClient<Upstream> {
         let Notifiers { connections, turn } = &self.0.notifiers;
@@ -130,8 +141,8 @@ impl Upstreams {
     }
 }
 
-fn upstream(service: &Target) -> Upstream {
-    InterceptedService::new(Resent::new(service.channel()), request::carry)
+pub(crate) fn upstream(service: &Target) -> Upstream {
+    InterceptedService::new(service.channel(), request::carry)
 }
 
 impl FromRef<Gateway> for Upstreams {

@@ -11,12 +11,14 @@ pub enum Access {
     UserOrService,
     /// A service on its own behalf.
     Service,
+    /// As `Service`, if its line in the file of service tokens has this right: it has power over users.
+    ServiceWith(&'static str),
 }
 
 const TABLE: &[(&str, Access)] = &[
     ("/gochat.account.v1.AccountService/Login", Access::Anybody),
     ("/gochat.account.v1.AccountService/Logout", Access::User),
-    ("/gochat.account.v1.AccountService/RevokeSessions", Access::Service),
+    ("/gochat.account.v1.AccountService/RevokeSessions", Access::ServiceWith("revoke-sessions")),
     ("/gochat.account.v1.AccountService/Heartbeat", Access::User),
     ("/gochat.account.v1.AccountService/Stamp", Access::Service),
     ("/gochat.account.v1.AccountService/GetMediaToken", Access::User),
@@ -41,6 +43,10 @@ const TABLE: &[(&str, Access)] = &[
     ("/gochat.stage.v1.StageService/SetMic", Access::User),
     ("/gochat.stage.v1.StageService/MuteAll", Access::User),
     ("/gochat.notifier.v1.NotifierService/Subscribe", Access::UserOrService),
+    ("/gochat.media.v1.MediaService/CreateSession", Access::User),
+    ("/gochat.media.v1.MediaService/EndSession", Access::User),
+    ("/gochat.media.v1.MediaService/GetRoomMedia", Access::UserOrService),
+    ("/gochat.media.v1.MediaService/WatchSpeakers", Access::UserOrService),
     ("/grpc.health.v1.Health/Check", Access::Anybody),
     ("/grpc.health.v1.Health/Watch", Access::Anybody),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Anybody),
@@ -53,13 +59,14 @@ pub fn access(path: &str) -> Option<Access> {
 }
 
 /// Whether a caller may call an RPC: one that is, or acts for, a user (`as_user`),
-/// or one that is a service with nobody behind it (`as_service`). Neither is nobody.
-pub fn may_call(path: &str, as_user: bool, as_service: bool) -> bool {
+/// or one that is a service with nobody behind it (`as_service`), and has these rights. Neither is nobody.
+pub fn may_call(path: &str, as_user: bool, as_service: Option<&[&str]>) -> bool {
     match access(path) {
         Some(Access::Anybody) => true,
         Some(Access::User) => as_user,
-        Some(Access::UserOrService) => as_user || as_service,
-        Some(Access::Service) => as_service,
+        Some(Access::UserOrService) => as_user || as_service.is_some(),
+        Some(Access::Service) => as_service.is_some(),
+        Some(Access::ServiceWith(right)) => as_service.is_some_and(|rights| rights.contains(&right)),
         None => false,
     }
 }

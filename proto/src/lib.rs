@@ -8,6 +8,7 @@ mod mutation;
 #[cfg(feature = "domain")]
 pub mod parse;
 mod place;
+mod secret;
 pub mod status;
 pub mod view;
 
@@ -33,4 +34,4 @@ macro_rules! generated {
     };
 }
 
-generated!(model account room stage notifier);
+generated!(model account room stage notifier media);

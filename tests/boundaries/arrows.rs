@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gochat-room", SERVICE),
     ("gochat-stage", SERVICE),
     ("gochat-notifier", SERVICE),
+    ("gochat-media", SERVICE),
     ("gochat-gateway", &["gochat-proto", "gochat-chassis"]),
     (
         "gochat-suite",
@@ -43,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gochat-room",
             "gochat-stage",
             "gochat-notifier",
+            "gochat-media",
             "gochat-gateway",
             "gochat-client",
             "gochat-chassis",
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_package_without_a_row_is_found() {
-        assert_eq!(found(&member("gochat-media", &[])), ["`gochat-media` has no row"]);
+        assert_eq!(found(&member("gochat-video", &[])), ["`gochat-video` has no row"]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ export async function start(program, variables) {
   for (const name of SERVICES) {
     env[`GOCHAT_${name.toUpperCase()}_LISTEN`] = env[`GOCHAT_${name.toUpperCase()}_ADMIN_LISTEN`] = '127.0.0.1:0';
   }
+  // The pages find their media through the gateway.
+  env.GOCHAT_MEDIA_LISTEN = env.GOCHAT_MEDIA_ADMIN_LISTEN = env.GOCHAT_MEDIA_UDP_LISTEN = '127.0.0.1:0';
   const child = spawn(program, ['serve', '--ephemeral'], {
     env: { ...env, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],

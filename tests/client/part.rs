@@ -36,7 +36,8 @@ impl Part {
     pub(crate) async fn play(self) -> anyhow::Result<()> {
         let [account, room, stage, notifier] = <[String; 4]>::try_from(self.at)
             .map_err(|at| anyhow::anyhow!("four addresses are wanted, not {}", at.len()))?;
-        let client = Client::connect(&Endpoints { account, room, stage, notifier })?;
+        let services = Endpoints { account, room, stage, notifier, ..Endpoints::default() };
+        let client = Client::connect(&services)?;
         let session = client.login(&self.name, "").await.context("login")?;
         let _alive = session.keep_alive();
         match self.role {

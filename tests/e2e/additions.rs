@@ -1,4 +1,6 @@
-//! What a host may do over HTTP beyond the documented methods, and the token for the media provider.
+//! What is offered beyond the documented methods: what a host may do over HTTP, tokens for a media provider, and voice.
+
+mod voice;
 
 use std::io::Write;
 

@@ -32,10 +32,23 @@ impl World {
 
     /// The state that the suite is on.
     pub(crate) async fn store(&self) -> Store {
-        let redis = self.suite.redis().unwrap();
         let mut store = SuiteConfig::for_tests().unwrap().account.store;
-        redis.url().clone_into(&mut store.redis_url);
+        self.redis_url().clone_into(&mut store.redis_url);
         Store::open(store).await.unwrap()
+    }
+
+    pub(crate) fn redis_url(&self) -> &str {
+        self.suite.redis().unwrap().url()
+    }
+
+    /// A connection of the test's own to Redis.
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        redis::Client::open(self.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Where the media service is.
+    pub(crate) fn media_url(&self) -> String {
+        self.suite.media.url()
     }
 
     pub(crate) fn client(&self) -> Client {

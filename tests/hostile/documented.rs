@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use gochat_rig::command;
 
-const SERVERS: [&str; 5] = ["account", "room", "stage", "notifier", "gateway"];
+const SERVERS: [&str; 6] = ["account", "room", "stage", "notifier", "media", "gateway"];
 /// What a variable's name has if it limits something.
 const LIMITING: [&str; 6] = ["_MAX_", "_TIMEOUT", "_RATE", "_STREAMS_PER_", "_LIMIT", "_SEATS"];
 

@@ -10,6 +10,9 @@ NOWHERE = "999999999"
 NOBODY = Person("nobody", 2_000_000_000, "0" * 64)
 # What isn't brought about here: a fault, and that every number of a room is taken.
 OUT_OF_REACH = {100001, 80007}
+# What has no scenes: a stream of events doesn't end, what is generated is no offer (SDP), and a session is ended that
+# only an offer makes; that ends are answered as documented is checked all the same.
+LEFT_OUT = {"events", "media", "media/{session}"}
 
 
 def _login(nick_name):
@@ -156,6 +159,7 @@ SCENES = {
     "response_onstage_invite": _in_room(**_ANSWER)
     | {0: _accept, 80005: _accept_too_late, 80014: _listener(**_ANSWER)},
     "misc/get_web_token": {0: _listener(ttl=60), 80012: _nobody(ttl=60)},
+    "media/info": _in_room(),
     "misc/get_event_ticket": {0: _alone(), 80012: _nobody()},
     "x/withdraw_invite": _of_host_on_member(),
     "x/lower_hand": _of_host_on_member(),

@@ -5,10 +5,18 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{attack, commit, fanout, hostile, http, lost, report::Report, serve, server::Server};
+use crate::{
+    commit, fanout,
+    hostile::{self, attack},
+    http, lost, media,
+    report::Report,
+    serve,
+    server::Server,
+};
 
 /// Measures commits and fan-out, each next to a bare handler, and calls through the gateway next to calls past it,
-/// how long ten thousand people that are lost at once take to be gone, and what attackers cost good clients.
+/// how long ten thousand people that are lost at once take to be gone, what attackers cost good clients,
+/// and what it costs to bring sound to everybody in a room.
 #[derive(Parser)]
 struct Cli {
     /// How long each figure is measured, in seconds; a fifth of that before it warms up.
@@ -18,7 +26,7 @@ struct Cli {
     #[arg(long)]
     out: Option<PathBuf>,
     /// What to measure, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http,lost,hostile")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "commit,fanout,http,lost,hostile,media")]
     scenarios: Vec<Scenario>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -31,6 +39,7 @@ enum Scenario {
     Http,
     Lost,
     Hostile,
+    Media,
 }
 
 #[derive(Subcommand)]
@@ -73,6 +82,7 @@ async fn bench(scenarios: &[Scenario], length: Duration, out: Option<PathBuf>) -
             Scenario::Http => bench_http(&mut report, length).await,
             Scenario::Lost => bench_lost(&mut report).await,
             Scenario::Hostile => bench_hostile(&mut report, length).await,
+            Scenario::Media => bench_media(&mut report, length).await,
         }
         .with_context(|| format!("{scenario:?}"))?;
     }
@@ -122,6 +132,16 @@ async fn bench_hostile(report: &mut Report, length: Duration) -> anyhow::Result<
         report.add("hostile", name, hostile::GOOD, measured);
     }
     server.stop().await
+}
+
+async fn bench_media(report: &mut Report, length: Duration) -> anyhow::Result<()> {
+    for listeners in media::LISTENERS {
+        let server = Server::start("serve-suite").await?;
+        let sound = media::run(&server, listeners, length).await?;
+        report.add_sound(media::SPEAKERS, listeners, sound);
+        server.stop().await?;
+    }
+    Ok(())
 }
 
 /// `bench.json` in the target directory that this binary was built in.

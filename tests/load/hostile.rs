@@ -1,5 +1,7 @@
 //! Scenario `hostile`: what good clients' calls take while others attack, next to the same in peace.
 
+pub(crate) mod attack;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -7,8 +9,8 @@ use futures::future::try_join_all;
 use hdrhistogram::Histogram;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::attack::{Attack, Attacker};
 use crate::{
-    attack::{Attack, Attacker},
     cast,
     http::Visitor,
     measure::Measured,

@@ -1,6 +1,5 @@
 //! The load generator: what a commit and a fan-out cost, next to servers that do no more than they must; and what the gateway adds to a call.
 
-mod attack;
 mod bare;
 mod cast;
 mod cli;
@@ -10,6 +9,7 @@ mod hostile;
 mod http;
 mod lost;
 mod measure;
+mod media;
 mod report;
 mod serve;
 mod server;

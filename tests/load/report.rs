@@ -5,7 +5,7 @@ use std::{fs, io::Write, path::Path, process::Command, time::Duration};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use crate::measure::Measured;
+use crate::{measure::Measured, media::Sound};
 
 const METHOD: &str = "Closed loops from one client process on the same machine, so that client, server and \
     redis share its cores. Each server is a process of its own with an ephemeral redis of its own on a unix \
@@ -19,7 +19,9 @@ const METHOD: &str = "Closed loops from one client process on the same machine, 
     that the ratio shows what the gateway adds. lost: the leases of 10,000 members of one room end at one \
     moment, and a subscriber is told of each; an operation is one of them, its time that from the moment on. hostile: 32 people each turn \
     their hand through the gateway five times a second, while a process of its own attacks: forged and logins with \
-    64 calls in flight from 1,000 forwarded addresses, slow with 2,000 connections; then in peace. CPU time is utime + stime of /proc/pid/stat, in steps of 10 ms.";
+    64 calls in flight from 1,000 forwarded addresses, slow with 2,000 connections; then in peace. media: 10 people on stage of \
+    one room each say a packet of 80 bytes every 20 ms, and everybody else hears it, all of them real WebRTC clients \
+    in one thread; an operation is a packet that the last listener hears, its time that from mouth to ear. CPU time is utime + stime of /proc/pid/stat, in steps of 10 ms.";
 
 /// The servers that others are compared with; each comes last in its scenario.
 const BASELINES: [&str; 3] = ["bare", "service", "peace"];
@@ -52,6 +54,19 @@ struct Figure {
     /// How many times the throughput and the server CPU time of its scenario's baseline it has.
     throughput_to_baseline: Option<f64>,
     server_cpu_to_baseline: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sound: Option<SoundFigure>,
+}
+
+/// Of a room in which people speak.
+#[derive(Serialize)]
+struct SoundFigure {
+    speakers: usize,
+    listeners: usize,
+    packets_per_second: f64,
+    lost: u64,
+    cpu_us_per_packet: f64,
+    kib_per_peer: f64,
 }
 
 impl Report {
@@ -92,8 +107,26 @@ impl Report {
             redis_cpu_us_per_operation: measured.cpu.redis.map(each_us),
             throughput_to_baseline: None,
             server_cpu_to_baseline: None,
+            sound: None,
         });
         self.compare();
+    }
+
+    /// Takes up what sound cost.
+    pub(crate) fn add_sound(&mut self, speakers: usize, listeners: usize, sound: Sound) {
+        let packets = sound.packets as f64;
+        let figure = SoundFigure {
+            speakers,
+            listeners,
+            packets_per_second: packets / sound.measured.seconds,
+            lost: sound.lost,
+            cpu_us_per_packet: sound.measured.cpu.server * 1e6 / packets,
+            kib_per_peer: sound.kib_per_peer,
+        };
+        self.add("media", "suite", listeners, sound.measured);
+        if let Some(added) = self.figures.last_mut() {
+            added.sound = Some(figure);
+        }
     }
 
     /// Compares the others of its scenario with the last figure, if that is a baseline.
@@ -131,6 +164,9 @@ impl Report {
         )?;
         for figure in &self.figures {
             writeln!(out, "{}", row(figure))?;
+            if let Some(sound) = &figure.sound {
+                writeln!(out, "{}", sound_row(sound))?;
+            }
         }
         Ok(())
     }
@@ -160,6 +196,18 @@ fn row(figure: &Figure) -> String {
         or_none(figure.redis_cpu_us_per_operation, 1),
         or_none(figure.throughput_to_baseline, 2),
         or_none(figure.server_cpu_to_baseline, 2),
+    )
+}
+
+fn sound_row(sound: &SoundFigure) -> String {
+    format!(
+        "         {} speakers, {} listeners: {:.0} packets/s brought, {} lost, {:.2} us of CPU each, {:.0} KiB a peer",
+        sound.speakers,
+        sound.listeners,
+        sound.packets_per_second,
+        sound.lost,
+        sound.cpu_us_per_packet,
+        sound.kib_per_peer,
     )
 }
 

@@ -52,6 +52,7 @@ async fn serve_suite(lease: Duration, rate: u32) -> anyhow::Result<()> {
         stage: at.stage,
         notifier: at.notifier,
         gateway: Some(running.gateway_url()),
+        media: Some(running.media.url()),
         redis: running.redis().map(PrivateRedis::pid),
         redis_url: running.redis().map(|redis| redis.url().to_owned()),
     })?;
@@ -88,6 +89,7 @@ async fn serve_bare(stage: bare::Stage, redis: Option<u32>) -> anyhow::Result<()
         stage: url.clone(),
         notifier: url,
         gateway: None,
+        media: None,
         redis,
         redis_url: None,
     })?;

@@ -25,6 +25,8 @@ pub(crate) struct Told {
     pub(crate) notifier: String,
     /// The gateway; a bare server has none.
     pub(crate) gateway: Option<String>,
+    /// The media service; a bare server has none.
+    pub(crate) media: Option<String>,
     /// The process id of its Redis, where it has one.
     pub(crate) redis: Option<u32>,
     /// Where that is, of a suite.
@@ -74,6 +76,10 @@ impl Server {
         };
         let told = serde_json::from_str(&line).with_context(|| format!("{command} said {line:?}"))?;
         Ok(Self { child, pid, told })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// The CPU time used since the processes began.

@@ -6,3 +6,4 @@ mod end;
 mod flow;
 mod outage;
 mod start;
+mod voice;

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 
-SERVICES = ("account", "room", "stage", "notifier", "gateway")
+SERVICES = ("account", "room", "stage", "notifier", "media", "gateway")
 ADDRESS = re.compile(rf"^({'|'.join(SERVICES)})\s+https?://(\S+?)/?$")
 # Seconds that the suite has to print its addresses, and to end.
 PATIENCE = 20
@@ -26,7 +26,7 @@ class Suite:
         self._log = tempfile.TemporaryFile()
         listens = [f"GOCHAT_{name.upper()}_{kind}" for name in SERVICES for kind in ("LISTEN", "ADMIN_LISTEN")]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GOCHAT_")}
-        environment.update({name: "127.0.0.1:0" for name in listens})
+        environment.update({name: "127.0.0.1:0" for name in [*listens, "GOCHAT_MEDIA_UDP_LISTEN"]})
         environment.update(settings or {})
         self._process = subprocess.Popen(
             [program, "serve", "--ephemeral"],

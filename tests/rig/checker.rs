@@ -34,6 +34,9 @@ const FIXED: [&str; 11] = [
 /// How long a closed room's keys stay, in milliseconds.
 const CLOSED_MS: i64 = 60_000;
 
+/// How long a node has a room's media without saying so again, in milliseconds.
+const MEDIA_MS: i64 = 10_000;
+
 /// Fails where anything in Redis can't be explained, or a room isn't what its log says.
 /// For a state at rest: nothing is under way, and where a process died in something, the
 /// leases of then have ended. Logs have to reach back to the creation of their rooms.
@@ -231,6 +234,14 @@ impl Checker<'_> {
                 let lives: bool = self.raw.exists(name).await.unwrap();
                 self.holds(owned || !lives, || format!("{name} is of no room"));
             }
+            ["gochat", _, "media", room] => {
+                // Whoever had it may have gone without a word, and the room with it.
+                let held: Option<String> = self.raw.get(name).await.unwrap();
+                let right = held.as_deref().is_none_or(is_node_of);
+                self.holds(right && room.parse::<RoomId>().is_ok(), || format!("{name} holds {held:?}"));
+                let lives: i64 = self.raw.pttl(name).await.unwrap();
+                self.holds(lives != -1 && lives <= MEDIA_MS, || format!("{name} lives {lives} ms"));
+            }
             ["gochat", _, "rooms"] => {
                 for room in self.members_of(name).await {
                     let listed = rooms.get(&room.parse().unwrap());
@@ -259,6 +270,12 @@ impl Checker<'_> {
     async fn members_of(&mut self, set: &str) -> Vec<String> {
         self.raw.zrange(set, 0, -1).await.unwrap()
     }
+}
+
+/// Whether a text names who has a room's media: a number and an address.
+fn is_node_of(held: &str) -> bool {
+    let (number, url) = held.split_once(' ').unwrap_or_default();
+    number.parse::<u64>().is_ok() && url.starts_with("http")
 }
 
 fn members_as(view: &RoomView, role: Role) -> impl Iterator<Item = u32> {

@@ -157,7 +157,8 @@ impl Deployment {
     /// Where clients find the services.
     pub fn endpoints(&self) -> Endpoints {
         let [account, room, stage, _] = self.served.servers.map(|address| format!("http://{address}"));
-        Endpoints { account, room, stage, notifier: format!("http://{}", self.balancer.address()) }
+        let notifier = format!("http://{}", self.balancer.address());
+        Endpoints { account, room, stage, notifier, ..Endpoints::default() }
     }
 
     /// A client that tries nothing again.

@@ -16,3 +16,6 @@ pub use deployment::{Deployment, Plan, Replica, SERVICE_TOKEN};
 pub use process::{AT_MOST, Process, command, free_addresses, until, within};
 pub use proxy::{Proxy, Read};
 pub use redis::{Copy, Redis};
+
+/// What a client offers that speaks and hears two others; nobody is behind it.
+pub const OFFER: &str = include_str!("offer.sdp");

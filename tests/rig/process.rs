@@ -113,7 +113,8 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
         let ended = timeout(AT_MOST, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("gochat-{} goes on: {}", self.name, self.said())).unwrap()
     }

@@ -10,7 +10,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::process::{AT_MOST, free_addresses, until};
+use crate::{
+    process::{AT_MOST, free_addresses, until},
+    resp,
+};
 
 /// Where Redis 7 keeps its append-only files, below its data directory.
 const FILES: &str = "appendonlydir";
@@ -20,6 +23,7 @@ pub struct Redis {
     address: SocketAddr,
     data: TempDir,
     child: Child,
+    syncs: &'static str,
 }
 
 /// All that a Redis held at one moment.
@@ -28,12 +32,22 @@ pub struct Copy {
 }
 
 impl Redis {
-    /// Starts one that has written down what it answered.
+    /// Starts one that has written down what it answered, even if its machine is lost.
     pub async fn start() -> Self {
+        Self::start_that_syncs("always").await
+    }
+
+    /// Starts one that has written down what it answered, for as long as this machine is there: it never waits for the
+    /// disk, so that what else is done on this machine doesn't make it slow.
+    pub async fn start_on_a_safe_machine() -> Self {
+        Self::start_that_syncs("no").await
+    }
+
+    async fn start_that_syncs(syncs: &'static str) -> Self {
         let [address] = free_addresses();
         let data = tempfile::tempdir().unwrap();
-        let child = spawn(address, &data);
-        let redis = Self { address, data, child };
+        let child = spawn(address, &data, syncs);
+        let redis = Self { address, data, child, syncs };
         redis.listens().await;
         redis
     }
@@ -64,7 +78,7 @@ impl Redis {
 
     /// Starts it again where it was, with what it had.
     pub async fn start_again(&mut self) {
-        self.child = spawn(self.address, &self.data);
+        self.child = spawn(self.address, &self.data, self.syncs);
         self.listens().await;
     }
 
@@ -79,6 +93,20 @@ impl Redis {
         let mut kill = redis::cmd("CLIENT");
         kill.arg("KILL").arg("TYPE").arg("pubsub");
         kill.query_async(&mut self.raw().await).await.unwrap()
+    }
+
+    /// All commands that have written anything until now, in order, each word by word. What a script does are
+    /// commands of its own.
+    pub fn written(&self) -> Vec<Vec<Vec<u8>>> {
+        let files = fs::read_dir(self.data.path().join(FILES)).unwrap().map(|file| file.unwrap().path());
+        let log = files.filter(|path| path.display().to_string().ends_with(".incr.aof")).max().unwrap();
+        let (bytes, mut done, mut commands) = (fs::read(log).unwrap(), 0, Vec::new());
+        while let Some(length) = resp::whole(&bytes[done..]) {
+            let command = &bytes[done..done + length];
+            commands.push((0..).map_while(|at| resp::word(command, at)).map(<[u8]>::to_vec).collect());
+            done += length;
+        }
+        commands
     }
 
     /// A copy of all that was answered until now. What is being written meanwhile may be in it or not.
@@ -115,10 +143,10 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-fn spawn(address: SocketAddr, data: &TempDir) -> Child {
+fn spawn(address: SocketAddr, data: &TempDir, syncs: &str) -> Child {
     Command::new("redis-server")
         .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string(), "--save", ""])
-        .args(["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"])
+        .args(["--appendonly", "yes", "--appendfsync", syncs, "--auto-aof-rewrite-percentage", "0"])
         .arg("--dir")
         .arg(data.path())
         .stdin(Stdio::null())

@@ -45,8 +45,18 @@ pub(crate) struct Pod {
     pub(crate) address: SocketAddr,
 }
 
-/// Where pods come from: what all are told, and where they log.
+/// Which release a pod is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// This one.
+    This,
+    /// One whose members have one field more.
+    Later,
+}
+
+/// Where pods come from: of which release they are, what all are told, and where they log.
 pub(crate) struct Cradle {
+    pub(crate) release: Release,
     variables: Vec<(String, String)>,
     dir: TempDir,
 }
@@ -54,7 +64,7 @@ pub(crate) struct Cradle {
 impl Cluster {
     /// As many as the manifests say, all ready.
     pub(crate) async fn start() -> Self {
-        let redis = Redis::start().await;
+        let redis = Redis::start_on_a_safe_machine().await;
         let mut sets = Vec::new();
         for terms in manifests::terms() {
             let balancer = Arc::new(Balancer::start(&[]).await);
@@ -78,12 +88,20 @@ impl Cluster {
     pub(crate) fn endpoints(&self) -> Endpoints {
         let [account, room, stage, notifier] =
             ["account", "room", "stage", "notifier"].map(|name| self.address(name));
-        Endpoints { account, room, stage, notifier }
+        Endpoints { account, room, stage, notifier, ..Endpoints::default() }
     }
 
     /// What the paths of the documented HTTP API begin with.
     pub(crate) fn web(&self) -> String {
         format!("{}/chat_room", self.address("gateway"))
+    }
+}
+
+impl Release {
+    /// The gateway has no state, so it is the same in both.
+    fn flags(self, name: &str) -> Vec<String> {
+        let later = self == Self::Later && name != "gateway";
+        later.then(|| "--one-field-more".to_owned()).into_iter().collect()
     }
 }
 
@@ -106,7 +124,7 @@ impl Cradle {
             let name = format!("GOCHAT_{}_URL", set.terms.name.to_uppercase());
             variables.push((name, format!("http://{}", set.balancer.address())));
         }
-        Self { variables, dir }
+        Self { release: Release::This, variables, dir }
     }
 
     /// Starts one more, on ports of its own.
@@ -117,7 +135,7 @@ impl Cradle {
         variables.push((format!("GOCHAT_{upper}_LISTEN"), address.to_string()));
         variables.push((format!("GOCHAT_{upper}_ADMIN_LISTEN"), admin.to_string()));
         let log = self.dir.path().join(format!("{name}-{}", address.port()));
-        Pod { process: Process::start(name, admin, variables, Vec::new(), &log), address }
+        Pod { process: Process::start(name, admin, variables, self.release.flags(name), &log), address }
     }
 
     /// The last of what each pod, also of those that are gone, found worth a warning.

@@ -21,6 +21,7 @@ use crate::{
     history::History,
     judge::{Expect, has_caught_up, judge, replays},
     ledger::Ledger,
+    records::{self, Verdict},
     visitors,
     web::{self, Person},
 };
@@ -69,7 +70,7 @@ impl Scene {
         });
         let actors = Actors::start(parts, CAST.pace, rand::random(), on_entry);
         let (base, room_id) = (cluster.web(), rooms[0].clone());
-        let (residents, staying) = residents(&base, &room_id, &ledger).await;
+        let (residents, staying) = residents(&base, &room_id, "res", &ledger).await;
         let at_work = vec![
             staying,
             web::come(&base, &room_id, VISITORS, &ledger),
@@ -77,6 +78,14 @@ impl Scene {
         ];
         let history = History::default();
         Self { cluster, ledger, rooms, history, actors, recorders, by_sdk, alive, residents, at_work }
+    }
+
+    /// More people come to stay.
+    pub(crate) async fn settle(&mut self) {
+        let name = format!("set {}", self.residents.len());
+        let (settlers, staying) = residents(&self.cluster.web(), &self.rooms[0], &name, &self.ledger).await;
+        self.residents.extend(settlers);
+        self.at_work.push(staying);
     }
 
     /// Lets so many deeds be done by those who act.
@@ -100,6 +109,7 @@ impl Scene {
         println!("{} deeds of actors; {done:?}", self.actors.done());
         failed.extend(self.actors.failed().into_iter().map(|failed| format!("an actor: {failed}")));
         failed.extend(self.wronged().await);
+        failed.extend(self.lost());
         let (count, all) = (failed.len(), failed.join("\n"));
         assert!(failed.is_empty(), "{count} went wrong:\n{all}\n{}", self.cluster.cradle.complaints());
     }
@@ -160,6 +170,14 @@ impl Scene {
         wronged
     }
 
+    /// What this release has lost of what the later one wrote.
+    fn lost(&self) -> Vec<String> {
+        let Verdict { counted, kept, lost } = records::judge(&self.cluster.redis.written());
+        println!("one field more was written {counted} times, and kept {kept} times");
+        assert!(counted > 0 && kept > 0, "both releases wrote what the later one began");
+        lost
+    }
+
     async fn by_sdk_and_http(&self) -> Vec<String> {
         let mut wronged = Vec::new();
         for follower in self.by_sdk.iter().filter(|follower| !self.sees_all(follower)) {
@@ -183,10 +201,15 @@ impl Scene {
     }
 }
 
-async fn residents(base: &str, room_id: &str, ledger: &Ledger) -> (Vec<(Person, Follower)>, JoinSet<()>) {
+async fn residents(
+    base: &str,
+    room_id: &str,
+    name: &str,
+    ledger: &Ledger,
+) -> (Vec<(Person, Follower)>, JoinSet<()>) {
     let (mut residents, mut staying) = (Vec::new(), JoinSet::new());
     for (n, over) in RESIDENTS.into_iter().enumerate() {
-        let person = Person::login(base, &format!("res {n}"), ledger).await.unwrap();
+        let person = Person::login(base, &format!("{name} {n}"), ledger).await.unwrap();
         person.call("login_room", json!({ "room_id": room_id })).await.unwrap();
         let follower = Follower::start(&person, room_id, over, ledger);
         staying.spawn(web::stays(person.clone(), room_id.to_owned()));

@@ -10,7 +10,7 @@ use crate::{
     permissions_asked::{is_look, question},
     permissions_cast::{Cast, USERS},
     wire::{Headers, acting, bearer, word},
-    world::{ACTING, LOOKING, World},
+    world::{ACTING, LOOKING, REVOKING, World},
 };
 
 /// Columns of the table of answers, after the RPC.
@@ -65,6 +65,7 @@ fn every_rpc_is_open_to_whom_the_page_says_and_to_nobody_else() {
             Some(Access::User) => "users",
             Some(Access::UserOrService) => "users, services",
             Some(Access::Service) => "services",
+            Some(Access::ServiceWith(right)) => &format!("services with `{right}`"),
             None => "nobody",
         };
         assert_eq!(row[1], said, "{}", row[0]);
@@ -100,7 +101,7 @@ async fn every_actor_is_answered_what_the_table_says() {
 }
 
 /// Everybody who tries an RPC: nobody, each user, a service for each user, with the right to and without,
-/// and a service by itself, with the right to act for users and without.
+/// and a service by itself, with the right to act for users, with that to end sessions, and with none.
 fn attempts(row: &Row, cast: &Cast) -> Vec<Attempt> {
     let attempt = |who: String, headers, user, expected: &str| {
         let expected = expected.to_owned();
@@ -116,8 +117,13 @@ fn attempts(row: &Row, cast: &Cast) -> Vec<Attempt> {
         let without = format!("a service without the right, for the {name}");
         all.push(attempt(without, acting(LOOKING, uid), Some(user), "NOT_PERMITTED"));
     }
-    for token in [ACTING, LOOKING] {
-        all.push(attempt(format!("{token} by itself"), bearer(token), None, cell(BY_ITSELF)));
+    for token in [ACTING, LOOKING, REVOKING] {
+        let by_itself = match cell(BY_ITSELF).strip_prefix("with its right ") {
+            Some(answer) if token == REVOKING => answer,
+            Some(_) => "NOT_PERMITTED",
+            None => cell(BY_ITSELF),
+        };
+        all.push(attempt(format!("{token} by itself"), bearer(token), None, by_itself));
     }
     all
 }

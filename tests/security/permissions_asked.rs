@@ -7,6 +7,7 @@ use gochat_proto::{
         GetMediaTokenRequest, HeartbeatRequest, LoginRequest, LogoutRequest, RevokeSessionsRequest,
         StampRequest,
     },
+    media::{CreateSessionRequest, EndSessionRequest, GetRoomMediaRequest, WatchSpeakersRequest},
     notifier::SubscribeRequest,
     room::{
         BanTerms, CloseRoomRequest, CreateRoomRequest, GetRoomRequest, JoinRoomRequest, LeaveRoomRequest,
@@ -19,6 +20,7 @@ use gochat_proto::{
         WithdrawInvitationRequest,
     },
 };
+use gochat_rig::OFFER;
 use prost::Message;
 
 use crate::{permissions_cast::Cast, world::World};
@@ -27,7 +29,8 @@ use crate::{permissions_cast::Cast, world::World};
 pub(crate) fn is_look(rpc: &str) -> bool {
     let name = rpc.rsplit('/').next().unwrap_or_default();
     let looks = ["Login", "Heartbeat", "GetMediaToken", "Stamp", "Subscribe"];
-    name.starts_with("List") || name == "GetRoom" || looks.contains(&name)
+    let of_media = rpc.starts_with("gochat.media.");
+    name.starts_with("List") || name == "GetRoom" || looks.contains(&name) || of_media
 }
 
 /// The request of a row, made by one of the users or for one; `sort` tells several of an RPC apart.
@@ -55,6 +58,7 @@ pub(crate) async fn question(
             let min = cast.place(world).await;
             SubscribeRequest { room_id: cast.room.clone(), min, ..Default::default() }.encode_to_vec()
         }
+        "gochat.media.v1.MediaService" => media(cast, name),
         _ => panic!("no request for {rpc}"),
     }
 }
@@ -139,6 +143,17 @@ fn stage(cast: &Cast, name: &str, sort: &str) -> Vec<u8> {
         }
         ("MuteAll", "") => MuteAllRequest { room_id, ..Default::default() }.encode_to_vec(),
         _ => panic!("no request for {name} {sort}"),
+    }
+}
+
+fn media(cast: &Cast, name: &str) -> Vec<u8> {
+    let room_id = cast.room.clone();
+    match name {
+        "CreateSession" => CreateSessionRequest { room_id, offer_sdp: OFFER.to_owned() }.encode_to_vec(),
+        "EndSession" => EndSessionRequest { room_id, session_id: "none".to_owned() }.encode_to_vec(),
+        "GetRoomMedia" => GetRoomMediaRequest { room_id }.encode_to_vec(),
+        "WatchSpeakers" => WatchSpeakersRequest { room_id }.encode_to_vec(),
+        _ => panic!("no request for {name}"),
     }
 }
 

@@ -1,11 +1,13 @@
-//! A suite for one test alone, with two services that may call: one that acts for users, one that looks on.
+//! A suite for one test alone, with three services that may call: one that acts for users, one that ends sessions, one
+//! that looks on.
 
 use std::{future::Future, time::Duration};
 
 use gochat_chassis::Shutdown;
 use gochat_client::{Backoff, Client, Service, Session, Subscription, Update};
 use gochat_proto::{
-    account::HeartbeatRequest, notifier::SubscribeRequest, room::ListMembersRequest, stage::RaiseHandRequest,
+    account::HeartbeatRequest, media::GetRoomMediaRequest, notifier::SubscribeRequest,
+    room::ListMembersRequest, stage::RaiseHandRequest,
 };
 use gochat_suite::{Running, SuiteConfig, start};
 use prost::Message;
@@ -18,17 +20,20 @@ use crate::wire::{Headers, call, channel};
 pub(crate) const AT_MOST: Duration = Duration::from_secs(10);
 /// The token of a service that may act for users …
 pub(crate) const ACTING: &str = "acting-0123456789abcdef";
-/// … and of one that may not.
+/// … of one that may end anybody's session …
+pub(crate) const REVOKING: &str = "revoking-0123456789abcdef";
+/// … and of one that may do neither.
 pub(crate) const LOOKING: &str = "looking-0123456789abcdef";
 /// Nobody's stay, session or invitation ends by itself while a test runs.
 const LONG: Duration = Duration::from_secs(900);
 
 /// One RPC of each service that only users may call, by its path.
-pub(crate) const DOORS: [&str; 4] = [
+pub(crate) const DOORS: [&str; 5] = [
     "/gochat.account.v1.AccountService/Heartbeat",
     "/gochat.room.v1.RoomService/ListMembers",
     "/gochat.stage.v1.StageService/RaiseHand",
     "/gochat.notifier.v1.NotifierService/Subscribe",
+    "/gochat.media.v1.MediaService/GetRoomMedia",
 ];
 
 /// A suite on free ports with a Redis of its own; it ends when it is dropped.
@@ -36,7 +41,7 @@ pub(crate) struct World {
     pub(crate) suite: Running,
     /// The service that looks on.
     pub(crate) onlooker: Service,
-    channels: [Channel; 4],
+    channels: [Channel; 5],
 }
 
 impl World {
@@ -52,14 +57,15 @@ impl World {
             })
             .with_server(|server| {
                 let tokens = server.service_tokens.clone();
-                server.service_tokens = tokens.with("acting", ACTING, true).with("looking", LOOKING, false);
+                let tokens = tokens.with("acting", ACTING, true).with("looking", LOOKING, false);
+                server.service_tokens = tokens.with_rights("revoking", REVOKING, &["revoke-sessions"]);
             });
         let mut config = config;
         config.gateway.rate.rate = 0;
         let suite = start(config, Shutdown::new()).await.unwrap();
         let onlooker = Client::connect(&suite.endpoints()).unwrap().as_service(LOOKING).unwrap();
         let at = suite.endpoints();
-        let channels = [at.account, at.room, at.stage, at.notifier].map(|url| channel(&url));
+        let channels = [at.account, at.room, at.stage, at.notifier, at.media].map(|url| channel(&url));
         Self { suite, onlooker, channels }
     }
 
@@ -81,7 +87,7 @@ impl World {
 
     /// The connection to the service that has an RPC.
     pub(crate) fn at(&self, path: &str) -> &Channel {
-        let services = ["account", "room", "stage", "notifier"];
+        let services = ["account", "room", "stage", "notifier", "media"];
         let at = services.iter().position(|name| path.starts_with(&format!("/gochat.{name}."))).unwrap();
         &self.channels[at]
     }
@@ -91,7 +97,7 @@ impl World {
         &self,
         headers: &Headers,
         room: &str,
-    ) -> [(&'static str, Result<Vec<u8>, Status>); 4] {
+    ) -> [(&'static str, Result<Vec<u8>, Status>); 5] {
         let mut answers = Vec::new();
         for path in DOORS {
             answers.push((path, self.call(path, headers, question(path, room)).await));
@@ -126,6 +132,7 @@ fn question(path: &str, room: &str) -> Vec<u8> {
         "/gochat.stage.v1.StageService/RaiseHand" => {
             RaiseHandRequest { room_id, ..Default::default() }.encode_to_vec()
         }
+        "/gochat.media.v1.MediaService/GetRoomMedia" => GetRoomMediaRequest { room_id }.encode_to_vec(),
         _ => SubscribeRequest { room_id, ..Default::default() }.encode_to_vec(),
     }
 }

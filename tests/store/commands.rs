@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use futures::StreamExt;
-use gochat_domain::{ClientId, rules::RaiseHand};
+use gochat_domain::{ClientId, RoomId, Uid, rules::RaiseHand};
 use gochat_store::Reaper;
 use redis::AsyncCommands;
 
@@ -34,11 +34,9 @@ impl World {
     }
 }
 
-#[tokio::test]
-async fn each_command_costs_what_the_table_says() {
-    let world = World::start().await;
+/// Does everything once, since the first of each loads its script. Who hosts a room, and that.
+async fn warm_up(world: &World) -> (Uid, RoomId) {
     let store = &world.store;
-    // The first of each loads its script.
     let warm = world.user("warm").await;
     let room = world.room(warm, 0, 0).await;
     let other = world.user("other").await;
@@ -49,6 +47,17 @@ async fn each_command_costs_what_the_table_says() {
     store.heartbeat(other, None).await.unwrap();
     store.logout(other).await.unwrap();
     store.ages().await.unwrap();
+    store.claim_media(room, "http://other", 0, Duration::from_secs(10)).await.unwrap();
+    store.release_media(room, "http://nobody", 1).await.unwrap();
+    (warm, room)
+}
+
+#[tokio::test]
+async fn each_command_costs_what_the_table_says() {
+    let world = World::start().await;
+    let store = &world.store;
+    let (warm, room) = warm_up(&world).await;
+    let lease = Duration::from_secs(10);
 
     let (cost, logged_in) = world.cost(store.login(&login("ann"))).await;
     assert_eq!(cost, 3, "log in");
@@ -77,6 +86,18 @@ async fn each_command_costs_what_the_table_says() {
     assert_eq!(world.cost(store.heartbeat(ann, None)).await.0, 5, "heartbeat that renews the session");
     assert_eq!(world.cost(store.logout(ann)).await.0, 5, "log out");
     let cyd = world.user("cyd").await;
+    let opening = async {
+        store.entry_in(room, warm).await?;
+        store.claim_media(room, "http://other", 0, lease).await
+    };
+    assert_eq!(world.cost(opening).await.0, 2, "open a media session");
+    assert_eq!(
+        world.cost(store.claim_media(room, "http://other", 7, lease)).await.0,
+        1,
+        "keep a room's media"
+    );
+    assert_eq!(world.cost(store.places(&[room])).await.0, 1, "compare a room");
+    assert_eq!(world.cost(store.media_node(room)).await.0, 1, "look where a room's media is");
     assert_eq!(world.cost(store.revoke_sessions(cyd)).await.0, 3 + 5, "revoke sessions");
     let sweep = async {
         store.ages().await?;

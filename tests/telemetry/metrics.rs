@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-use gochat_rig::{AT_MOST, Deployment, Plan, Process, until};
+use gochat_proto::media::{GetRoomMediaRequest, media_service_client::MediaServiceClient};
+use gochat_rig::{AT_MOST, Deployment, Plan, Process, Replica, SERVICE_TOKEN, until};
 
 use crate::people::Page;
 
@@ -54,7 +55,7 @@ fn add(exported: &mut Metrics, text: &str) {
     }
 }
 
-/// What all five export together once people have met there.
+/// What all six export together once people have met there.
 pub(crate) async fn exported() -> Metrics {
     let deployment = Deployment::of(Plan::whole()).await;
     let meeting = Page { deployment: &deployment, trace: String::new() }.meeting().await;
@@ -64,8 +65,10 @@ pub(crate) async fn exported() -> Metrics {
         deployment.notifiers[0].metric("gochat_feed_lag_seconds_count").await.filter(|lag| *lag > 0.0)
     };
     until("a delivery to be measured", AT_MOST, lag).await;
+    let media = deployment.one_more("media", &[("GOCHAT_MEDIA_UDP_LISTEN", "127.0.0.1:0")]).await;
+    look(&media, &meeting.room).await;
     let mut exported = Metrics::new();
-    for process in deployment.servers.iter().chain(&deployment.notifiers) {
+    for process in deployment.servers.iter().chain(&deployment.notifiers).chain([&media.process]) {
         let text = process.metrics().await;
         few(process, &text);
         for secret in [&meeting.room, &meeting.host.uid.to_string(), &meeting.guest.uid.to_string()] {
@@ -75,6 +78,19 @@ pub(crate) async fn exported() -> Metrics {
         add(&mut exported, &text);
     }
     exported
+}
+
+/// Asks what a room's media is, so that a media thread has something to do.
+async fn look(media: &Replica, room: &str) {
+    let mut client = MediaServiceClient::connect(format!("http://{}", media.address)).await.unwrap();
+    let mut request = tonic::Request::new(GetRoomMediaRequest { room_id: room.to_owned() });
+    let bearer = format!("Bearer {SERVICE_TOKEN}");
+    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+    assert_eq!(client.get_room_media(request).await.unwrap().into_inner().sessions, 0);
+    let round = async || {
+        media.process.metric("gochat_media_round_seconds_count").await.filter(|rounds| *rounds > 0.0)
+    };
+    until("a round to be measured", AT_MOST, round).await;
 }
 
 fn few(process: &Process, text: &str) {

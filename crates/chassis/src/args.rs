@@ -83,8 +83,8 @@ pub struct ServerArgs {
     /// The origins whose pages may call by gRPC-Web, separated by commas, like `https://chat.example.org`; `*` for all.
     #[arg(long, env = "GOCHAT_GRPC_WEB_ORIGINS", default_value = "*")]
     pub grpc_web_origins: Origins,
-    /// The services that may call, one a line: `name sha256-of-its-token [act-for-users]`, or instead of the token
-    /// `dns:name` or `uri:name` of a certificate. Read anew when it changes.
+    /// The services that may call, one a line: `name sha256-of-its-token [act-for-users]
+    /// [revoke-sessions]`, or instead of the token `dns:name` or `uri:name` of a certificate. Read anew when it changes.
     #[arg(long, env = "GOCHAT_SERVICE_TOKENS_FILE")]
     pub service_tokens_file: Option<PathBuf>,
     /// Services that may call besides those in the file: for who composes several services in one process.

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use tonic::{Request, Status};
 
-pub use gate::{Gate, ON_BEHALF_OF};
+pub use gate::{Gate, MayCall, ON_BEHALF_OF};
 pub use tokens::{ServiceTokens, digest};
 
 use crate::status;

@@ -1,154 +1,211 @@
-//! Connections to gRPC services: made when first needed, kept alive, made again when lost.
+//! Calls to a gRPC service by one connection, which is made when first needed, kept alive, and made again when lost.
 
-use std::{fmt, io, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use anyhow::{Context, bail};
-use http::Uri;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{Channel, Endpoint};
+use axum::body::to_bytes;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{HeaderName, USER_AGENT},
+};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tonic::{ConnectError, TimeoutExpired, body::Body, codegen::StdError};
+use tower::Service;
 
-use crate::{ClientTlsArgs, tls::Trust};
+use crate::target::Target;
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a silent peer is asked whether it is there, and how long it has to answer.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
+/// How often a request is handed on to the next connection, where nobody took it from one.
+const RESENT: u32 = 3;
+/// The most that a request has, in bytes. It is whole before it is sent, so that it can be sent again.
+const MOST: usize = 4 * 1024 * 1024;
+/// How long the caller waits for an answer.
+const PATIENCE: HeaderName = HeaderName::from_static("grpc-timeout");
+const NAME: HeaderValue = HeaderValue::from_static(concat!("gochat/", env!("CARGO_PKG_VERSION")));
 
 /// A channel to the service at `url` (`http://host:port`). Nothing is connected yet, so the service
-/// may come later; calls fail with UNAVAILABLE while it isn't there. It lives on the runtime that it
-/// is made on.
+/// may come later; calls fail with UNAVAILABLE while it isn't there. A connection lives on the runtime of the
+/// call that it is made for.
 pub fn channel(url: &str) -> anyhow::Result<Channel> {
-    Ok(endpoint(url)?.connect_lazy())
+    Ok(Target::plain(url)?.channel())
 }
 
 /// As [`channel`]; calls that aren't answered within `timeout` fail. Of a stream, this is its beginning.
 pub fn channel_with_timeout(url: &str, timeout: Duration) -> anyhow::Result<Channel> {
-    Ok(endpoint(url)?.timeout(timeout).connect_lazy())
+    Ok(Channel::to(Target::plain(url)?, Some(timeout)))
 }
 
-/// The service at `url` (`http://host:port`), to be connected as [`channel`] does.
-fn endpoint(url: &str) -> anyhow::Result<Endpoint> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("not a URL: {url:?}"))?;
-    match endpoint.uri().scheme_str() {
-        Some("http") => {}
-        _ => bail!("not the address of a service: {url:?}; write it like http://127.0.0.1:50051"),
+/// A client's transport. Clones are one and the same. Calls are handed to the connection by whoever makes them,
+/// with no task between. What nobody took from a connection, because its server was just taking its leave, goes by
+/// the next, whatever it asks for.
+#[derive(Clone)]
+pub struct Channel(Arc<Line>);
+
+struct Line {
+    target: Target,
+    timeout: Option<Duration>,
+    /// What all calls share until it is lost.
+    latest: Mutex<Option<Connecting>>,
+}
+
+/// One connection, to send requests by.
+pub(crate) type Connection = http2::SendRequest<Body>;
+type Connecting = Shared<BoxFuture<'static, Result<Connection, Arc<io::Error>>>>;
+
+impl Channel {
+    pub(crate) fn to(target: Target, timeout: Option<Duration>) -> Self {
+        Self(Arc::new(Line { target, timeout, latest: Mutex::new(None) }))
     }
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEP_ALIVE.0)
+
+    async fn answer(self, mut request: Request<Body>) -> Result<Response<Body>, StdError> {
+        *request.uri_mut() = self.0.target.whole(std::mem::take(request.uri_mut()))?;
+        request.headers_mut().insert(USER_AGENT, NAME);
+        let patience = patience(request.headers()).into_iter().chain(self.0.timeout).min();
+        let answering = send(request, || self.connection());
+        let answered = match patience {
+            Some(patience) => timeout(patience, answering).await.map_err(|_| TimeoutExpired(()))?,
+            None => answering.await,
+        };
+        Ok(answered?.map(Body::new))
+    }
+
+    /// The connection that is open or on its way; a new one where there is none.
+    async fn connection(&self) -> Result<Connection, ConnectError> {
+        let connecting = {
+            let mut latest = self.latest();
+            match latest.as_ref().map(Shared::peek) {
+                Some(Some(Ok(open))) if !open.is_closed() => return Ok(open.clone()),
+                Some(None) => {}
+                _ => *latest = None,
+            }
+            latest.get_or_insert_with(|| connect(self.0.target.clone())).clone()
+        };
+        connecting.await.map_err(|error| ConnectError(error.into()))
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Option<Connecting>> {
+        self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Goes on whether the call that it began for waits or not: more may have come to wait for it.
+fn connect(target: Target) -> Connecting {
+    let connecting = tokio::spawn(target.connect());
+    let connected = async { connecting.await.unwrap_or_else(|gone| Err(io::Error::other(gone))) };
+    connected.map(|connected| connected.map_err(Arc::new)).boxed().shared()
+}
+
+/// Sends by one connection after the other, until somebody has taken the request.
+async fn send<F>(request: Request<Body>, connection: impl Fn() -> F) -> Result<Response<Incoming>, StdError>
+where
+    F: Future<Output = Result<Connection, ConnectError>>,
+{
+    let (head, body) = request.into_parts();
+    let body = to_bytes(axum::body::Body::new(body), MOST).await?;
+    let mut resent = 0;
+    loop {
+        let request = Request::from_parts(head.clone(), Body::new(axum::body::Body::from(body.clone())));
+        let failed = match connection().await?.send_request(request).await {
+            Ok(response) => return Ok(response),
+            Err(failed) => failed,
+        };
+        if !was_never_taken(&failed) {
+            return Err(failed.into());
+        }
+        if resent == RESENT {
+            return Err(ConnectError(failed.into()).into());
+        }
+        resent += 1;
+    }
+}
+
+/// Whether nobody has looked at the request: the connection has not sent it, or the server was taking its leave (GOAWAY,
+/// RFC 9113, 6.8) before it came to it, or put it back unread (REFUSED_STREAM, 8.7). A request may leave as the server
+/// does, which therefore says which was the last that it took.
+fn was_never_taken(failed: &hyper::Error) -> bool {
+    let is_beyond_the_last = |error: &h2::Error| {
+        let took_leave = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        let put_back = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (took_leave || put_back)
+    };
+    let of_http2 = failed.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    failed.is_canceled() || of_http2.is_some_and(is_beyond_the_last)
+}
+
+/// Speaks HTTP/2 on `io`, for as long as both sides will.
+pub(crate) async fn speak(
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> io::Result<Connection> {
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE.0)
         .keep_alive_timeout(KEEP_ALIVE.1)
         .keep_alive_while_idle(true)
-        .tcp_nodelay(true))
-}
-
-/// A service, and how connections to it are secured.
-#[derive(Clone)]
-pub struct Target {
-    endpoint: Endpoint,
-    secured: Option<Secured>,
-}
-
-#[derive(Clone)]
-struct Secured {
-    host: String,
-    port: u16,
-    name: ServerName<'static>,
-    trust: Trust,
-}
-
-/// The services at `urls`, each `http://host:port`, or `https://host:port` for one whose certificate is
-/// verified as `args` say. The files that those name are looked at `every` so often; connections made after
-/// one has changed go by what it says then. Needs a Tokio runtime where a URL is `https://`.
-///
-/// Fails for what isn't the address of a service, and for files that can't be used.
-pub fn targets<const N: usize>(
-    args: &ClientTlsArgs,
-    every: Duration,
-    urls: [&str; N],
-) -> anyhow::Result<[Target; N]> {
-    let secret = urls.iter().any(|url| url.starts_with(HTTPS));
-    let trust = secret.then(|| Trust::new(args, every)).transpose()?;
-    let targets: Vec<_> = urls.iter().map(|url| Target::at(url, trust.as_ref())).collect::<Result<_, _>>()?;
-    targets.try_into().map_err(|_| anyhow::anyhow!("as many services as addresses"))
-}
-
-const HTTPS: &str = "https://";
-
-impl Target {
-    fn at(url: &str, trust: Option<&Trust>) -> anyhow::Result<Self> {
-        let (Some(rest), Some(trust)) = (url.strip_prefix(HTTPS), trust) else {
-            return Ok(Self { endpoint: endpoint(url)?, secured: None });
-        };
-        // The transport is ours, so tonic is told of a plain one; requests say what it is.
-        let endpoint = endpoint(&format!("http://{rest}")).with_context(|| format!("the address {url:?}"))?;
-        let origin: Uri = url.parse().with_context(|| format!("not a URL: {url:?}"))?;
-        let host = origin.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let (port, name) = (origin.port_u16().unwrap_or(443), trust.name_at(host)?);
-        let secured = Secured { host: bare, port, name, trust: trust.clone() };
-        Ok(Self { endpoint: endpoint.origin(origin), secured: Some(secured) })
-    }
-
-    /// A channel to it, as [`channel`] makes one.
-    pub fn channel(&self) -> Channel {
-        match &self.secured {
-            None => self.endpoint.connect_lazy(),
-            Some(secured) => {
-                let secured = secured.clone();
-                let connect = move |_: Uri| secured.clone().connect();
-                self.endpoint.connect_with_connector_lazy(tower::service_fn(connect))
-            }
+        .handshake(TokioIo::new(io))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to a service was lost");
         }
+    });
+    Ok(sender)
+}
+
+/// What the headers say of how long the caller waits (gRPC over HTTP/2, `Timeout`).
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(PATIENCE)?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u32 = number.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_secs(3_600),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(number)
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = StdError;
+    type Future = BoxFuture<'static, Result<Response<Body>, StdError>>;
+
+    /// A connection takes any number of requests; each call waits for it by itself.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().answer(request))
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secured = self.secured.is_some();
-        f.debug_struct("Target").field("uri", self.endpoint.uri()).field("secured", &secured).finish()
-    }
-}
-
-impl Secured {
-    async fn connect(self) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        stream.set_nodelay(true)?;
-        let connector = TlsConnector::from(self.trust.config());
-        let connected = connector.connect(self.name, stream).await.inspect_err(|error| {
-            tracing::warn!(host = self.host, port = self.port, %error, "no handshake with a service");
-        });
-        connected.map(TokioIo::new)
+        f.debug_tuple("Channel").field(&self.0.target).finish()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn only_addresses_of_services_are_taken() {
-        assert!(channel("http://127.0.0.1:1").is_ok());
-        for url in ["", "127.0.0.1:50051", "https://example.org", "redis://127.0.0.1", "http://"] {
-            assert!(channel(url).is_err(), "{url:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn addresses_may_be_secret_or_plain() {
-        let authority = crate::tls::testing::Authority::new();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), authority.pem()).unwrap();
-        let args = ClientTlsArgs { tls_ca: Some(file.path().to_owned()), ..Default::default() };
-        let targets = |urls| targets(&args, Duration::from_secs(5), urls);
-        let [plain, secret] = targets(["http://127.0.0.1:1", "https://[::1]:2"]).unwrap();
-        assert!(plain.secured.is_none());
-        let secured = secret.secured.as_ref().unwrap();
-        assert_eq!((secured.host.as_str(), secured.port), ("::1", 2));
-        for url in ["https://", "https://a b", "redis://127.0.0.1", ""] {
-            assert!(targets(["https://localhost", url]).is_err(), "{url:?}");
-        }
-    }
-}
+mod tests;

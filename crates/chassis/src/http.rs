@@ -13,7 +13,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 use tower::{Service, ServiceExt};
 
@@ -21,12 +22,12 @@ use crate::{
     ConnectionArgs, Listeners, Readiness, Shutdown,
     args::{at_least_one, duration},
     arriving::{Arriving, more_than},
-    connection::Connection,
+    connection::{Connection, Incoming},
     cores::{self, Handed},
     drain::{self, Manner},
     idle::{Greeted, Idle},
     server::{KEEP_ALIVE, MAX_AT_FAULT, MAX_TAKEN_BACK},
-    tls::Speaks,
+    tls::{Acceptor, Speaks},
 };
 
 /// The most that the head of a request may have, in bytes.
@@ -103,6 +104,34 @@ pub async fn serve(
         },
     )
     .await
+}
+
+/// Serves `service` as well, beside what else the process serves and within the same bounds, on one core, until the
+/// shutdown; what is open is cut there. Fails where the listener may not be served so, or the server fails.
+pub async fn serve_beside(
+    name: &'static str,
+    listener: TcpListener,
+    (connections, http): (&ConnectionArgs, &HttpArgs),
+    service: impl Answers,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    connections.check(listener.local_addr()?)?;
+    let tls = Acceptor::new(&connections.tls, Speaks::Http, connections.reload_interval)?;
+    let (incoming, _cutter) = Incoming::new(listener, connections.max_connections, tls);
+    let (greeting, ends) = (connections.greeting_timeout, shutdown.clone());
+    let taking = Taking { http: http.clone(), greeting, places: places(http), ends };
+    let server = move |handed| async move {
+        take(handed, &taking, service).await;
+        Ok(())
+    };
+    let never = CancellationToken::new();
+    tokio::select! {
+        ended = cores::serve(name, 1, incoming, &never, server) => {
+            ended?;
+            anyhow::bail!("the server ended by itself");
+        }
+        () = shutdown.triggered() => Ok(()),
+    }
 }
 
 /// How connections are taken, on whichever core.

@@ -85,6 +85,9 @@ fn drawn() -> HeaderValue {
 /// Makes `span` a part of the caller's trace, if the headers name one (W3C Trace Context), and records under `trace_id`,
 /// if it has such a field, which trace it is in. Must come before the span is entered.
 pub fn join_trace(span: &Span, headers: &HeaderMap) {
+    if span.is_disabled() {
+        return;
+    }
     let caller = headers.contains_key(TRACE).then(|| {
         let caller = global::get_text_map_propagator(|propagator| propagator.extract(&Read(headers)));
         // Fails where no traces are exported.
@@ -107,18 +110,22 @@ fn trace_id(context: &Context) -> Option<TraceId> {
 /// as in `RoomServiceClient::with_interceptor(channel, request::carry)`.
 #[allow(clippy::result_large_err, reason = "the signature is tonic's")]
 pub fn carry(mut call: Request<()>) -> Result<Request<()>, Status> {
-    let here = Span::current().context();
+    let span = Span::current();
+    // Nobody listens, and so there is no trace, where the span is none.
+    let here = (!span.is_disabled()).then(|| span.context());
     if let Some(RequestId { id, trace }) = RequestId::current() {
         let mut headers = std::mem::take(call.metadata_mut()).into_headers();
         headers.insert(REQUEST_ID, id);
-        if let Some(trace) = trace.filter(|_| trace_id(&here).is_none()) {
+        if let Some(trace) = trace.filter(|_| here.as_ref().and_then(trace_id).is_none()) {
             headers.insert(TRACE, trace);
         }
         *call.metadata_mut() = MetadataMap::from_headers(headers);
     }
-    global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&here, &mut Write(call.metadata_mut()));
-    });
+    if let Some(here) = here {
+        global::get_text_map_propagator(|propagator| {
+            propagator.inject_context(&here, &mut Write(call.metadata_mut()));
+        });
+    }
     Ok(call)
 }
 

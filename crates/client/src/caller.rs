@@ -13,12 +13,12 @@ use tonic::{
     transport::Channel,
 };
 
-use crate::{Backoff, Endpoints, Error, Tls, endpoints::channel};
+use crate::{Backoff, Endpoints, Error, Tls, endpoints::channel, media::Nodes};
 
 /// How long one try of a call may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How often a request is handed to another connection that the last one never sent.
+/// How often a request is handed to another connection that nobody took from the last one.
 const RESENT: u32 = 3;
 
 /// The connections, and in whose name they are used. Cheap to clone.
@@ -28,6 +28,7 @@ pub(crate) struct Caller {
     pub(crate) room: RoomServiceClient<Channel>,
     pub(crate) stage: StageServiceClient<Channel>,
     pub(crate) notifier: NotifierServiceClient<Channel>,
+    pub(crate) media: Nodes,
     pub(crate) retries: Backoff,
     /// Marked as sensitive, so it is never printed.
     bearer: Option<MetadataValue<Ascii>>,
@@ -41,6 +42,7 @@ impl Caller {
             room: RoomServiceClient::new(channel(&endpoints.room, tls)?),
             stage: StageServiceClient::new(channel(&endpoints.stage, tls)?),
             notifier: NotifierServiceClient::new(channel(&endpoints.notifier, tls)?),
+            media: Nodes::at(&endpoints.media, tls)?,
             retries: Backoff::CALLS,
             bearer: None,
             on_behalf_of: None,
@@ -72,7 +74,7 @@ impl Caller {
         request
     }
 
-    /// Asks once. What a connection never sent, because its server was just taking its leave, goes by the next.
+    /// Asks once. What nobody took from a connection, because its server was just taking its leave, goes by the next.
     pub(crate) async fn once<Q: Clone, A, F>(
         &self,
         question: Q,
@@ -87,7 +89,7 @@ impl Caller {
             let mut request = self.open_ended(question.clone());
             request.set_timeout(within.unwrap_or(DEADLINE));
             match ask(request).await {
-                Err(status) if resent < RESENT && was_never_sent(&status) => resent += 1,
+                Err(status) if resent < RESENT && was_never_taken(&status) => resent += 1,
                 answered => return Ok(answered?.into_inner()),
             }
         }
@@ -137,17 +139,28 @@ macro_rules! call {
 }
 pub(crate) use call;
 
-/// Whether the connection gave the request back as it was. Who is told that it is cancelled by a server, or by
-/// their own deadline, doesn't know that much.
-fn was_never_sent(status: &Status) -> bool {
+/// Whether nobody has looked at the request: the connection gave it back as it was, or the server said that it is beyond
+/// the last that it took. Who is told that it is cancelled by a server, or by their own deadline, doesn't know that much.
+fn was_never_taken(status: &Status) -> bool {
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+            || error.downcast_ref::<h2::Error>().is_some_and(is_beyond_the_last)
+        {
             return true;
         }
         source = error.source();
     }
     false
+}
+
+/// Whether the server has taken its leave (GOAWAY, RFC 9113, 6.8) before it came to the request, or has put it back
+/// unread (REFUSED_STREAM, 8.7). The request may have left at the same moment, so the server says which was the last
+/// that it took; those up to that are answered, and are told of nothing.
+fn is_beyond_the_last(error: &h2::Error) -> bool {
+    let took_leave = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    let put_back = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (took_leave || put_back)
 }
 
 /// What makes a mutation safe to send again: 128 random bits.
@@ -161,6 +174,8 @@ mod tests {
         collections::BTreeSet,
         sync::atomic::{AtomicU32, Ordering},
     };
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use gochat_proto::{
         account::LoginRequest,
@@ -263,7 +278,58 @@ mod tests {
             assert_eq!(answer.is_ok_and(|answer| answer == 7), answers);
         }
         let cancelled = Status::with_details(tonic::Code::Cancelled, "by the server", Default::default());
-        assert!(!was_never_sent(&cancelled));
+        assert!(!was_never_taken(&cancelled));
+    }
+
+    /// A frame of HTTP/2 of the connection (stream 0) or of its first stream (1).
+    fn frame(kind: u8, stream: u8, body: &[u8]) -> Vec<u8> {
+        [&[0, 0, body.len() as u8, kind, 0, 0, 0, 0, stream], body].concat()
+    }
+
+    /// What a caller is told whose request has left when these frames come, after which the server is gone.
+    async fn told(frames: &[Vec<u8>]) -> Status {
+        let (io, mut server) = tokio::io::duplex(1024);
+        let (executor, io) = (hyper_util::rt::TokioExecutor::new(), hyper_util::rt::TokioIo::new(io));
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+        tokio::spawn(connection);
+        let asking = tokio::spawn(sender.send_request(hyper::Request::new(tonic::body::Body::empty())));
+        server.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+        let mut heard = Vec::new();
+        let headers = [HEADERS, 0x5, 0, 0, 0, 1];
+        while !heard.windows(headers.len()).any(|part| part == headers) {
+            server.read_buf(&mut heard).await.unwrap();
+        }
+        server.write_all(&frames.concat()).await.unwrap();
+        drop(server);
+        Status::from_error(Box::new(asking.await.unwrap().unwrap_err()))
+    }
+
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GO_AWAY: u8 = 7;
+
+    #[tokio::test]
+    async fn what_a_server_never_took_is_told_apart_from_what_it_may_have_done() {
+        let leaves = |last: u8, reason: u8| frame(GO_AWAY, 0, &[0, 0, 0, last, 0, 0, 0, reason]);
+        let puts_back = |reason: u8| frame(RESET, 1, &[0, 0, 0, reason]);
+        let (none, internal, refused, calm) = (0, 2, 7, 11);
+        let first = leaves(u8::MAX, none);
+        for frames in [vec![leaves(0, none)], vec![first.clone(), leaves(0, none)], vec![puts_back(refused)]]
+        {
+            assert!(was_never_taken(&told(&frames).await), "{frames:?}");
+        }
+        for frames in [
+            vec![],
+            vec![leaves(1, none)],
+            vec![first],
+            vec![leaves(0, internal)],
+            vec![leaves(0, calm)],
+            vec![puts_back(none)],
+            vec![puts_back(internal)],
+        ] {
+            assert!(!was_never_taken(&told(&frames).await), "{frames:?}");
+        }
     }
 
     #[tokio::test]

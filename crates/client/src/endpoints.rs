@@ -1,4 +1,4 @@
-//! Where the four services are, and the connections to them, in plain text or by TLS.
+//! Where the services are, and the connections to them, in plain text or by TLS.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::Error;
 
-/// The addresses of the four services, each `http://host:port` or `https://host:port`.
+/// The addresses of the services, each `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// Of the account service.
@@ -17,15 +17,16 @@ pub struct Endpoints {
     pub stage: String,
     /// Of the notifier.
     pub notifier: String,
+    /// Of the media service.
+    pub media: String,
 }
 
 impl Endpoints {
-    /// The four services on one host, `http://host` or `https://host`, at their default ports
-    /// (50051–50054).
+    /// The services on one host, `http://host` or `https://host`, at their default ports (50051–50055).
     pub fn at(host: &str) -> Self {
         let host = host.trim_end_matches('/');
         let on = |port: u16| format!("{host}:{port}");
-        Self { account: on(50051), room: on(50052), stage: on(50053), notifier: on(50054) }
+        Self { account: on(50051), room: on(50052), stage: on(50053), notifier: on(50054), media: on(50055) }
     }
 }
 
@@ -136,6 +137,7 @@ mod tests {
         let endpoints = Endpoints { stage: "http://elsewhere:7".into(), ..Endpoints::at("http://[::1]/") };
         assert_eq!(endpoints.account, "http://[::1]:50051");
         assert_eq!(endpoints.notifier, "http://[::1]:50054");
+        assert_eq!(endpoints.media, "http://[::1]:50055");
         assert_eq!(endpoints.stage, "http://elsewhere:7");
         assert_eq!(Endpoints::default().room, "http://127.0.0.1:50052");
     }

@@ -1,4 +1,4 @@
-//! The Rust SDK: typed calls to the four services, a heartbeat, and a subscription that resumes by itself.
+//! The Rust SDK: typed calls to the services, a heartbeat, a subscription that resumes by itself, and who speaks.
 //!
 //! ```no_run
 //! # async fn play() -> Result<(), gochat_client::Error> {
@@ -23,10 +23,12 @@ mod caller;
 mod client;
 mod endpoints;
 mod error;
+mod media;
 mod presence;
 mod rooms;
 mod service;
 mod session;
+mod speakers;
 mod stage;
 #[cfg(test)]
 mod stand_in;
@@ -37,15 +39,18 @@ pub use backoff::Backoff;
 pub use client::Client;
 pub use endpoints::{Endpoints, Tls};
 pub use error::Error;
+pub use media::{IceServer, MediaProvider, MediaSession, OpenedMedia, RoomMedia};
 pub use presence::{KeepAlive, Presence};
 pub use rooms::{Banned, Bans, Entered, Members, NewRoom, Page, Rooms};
 pub use service::Service;
 pub use session::{Heartbeat, MediaToken, Session};
+pub use speakers::{SpeakerFeed, SpeakerUpdate};
 pub use stage::Invited;
 pub use subscription::{Lag, Subscription, Update};
 
 /// The contract's own words, which the SDK's calls speak in.
 pub use gochat_proto::{
+    media::{MediaEndedReason, Speaker},
     model::{
         Ban, ChangeCause, CloseReason, HandsLowered, HostChanged, Invitation, InvitationDeclined,
         InvitationExpired, InvitationSent, InvitationWithdrawn, LeaveReason, Member, MemberChanged,

@@ -9,6 +9,11 @@ use gochat_proto::{
         StampRequest, StampResponse,
         account_service_server::{AccountService, AccountServiceServer},
     },
+    media::{
+        CreateSessionRequest, CreateSessionResponse, EndSessionRequest, EndSessionResponse,
+        GetRoomMediaRequest, GetRoomMediaResponse, WatchSpeakersRequest, WatchSpeakersResponse,
+        media_service_server::{MediaService, MediaServiceServer},
+    },
     model::Refusal,
     notifier::{
         SubscribeRequest, SubscribeResponse,
@@ -33,11 +38,13 @@ use crate::{Backoff, Client, Endpoints, Session};
 const AT_MOST: Duration = Duration::from_secs(20);
 
 type Frames = mpsc::Receiver<Result<SubscribeResponse, Status>>;
+type Updates = mpsc::Receiver<Result<WatchSpeakersResponse, Status>>;
 
 /// What a call is answered.
 enum Answer {
     Message(Vec<u8>),
     Stream(Frames),
+    Watch(Updates),
     Refusal(Status),
 }
 
@@ -68,6 +75,13 @@ impl Visit {
         let _ = self.answer.send(Answer::Stream(receiver));
         OpenStream { frames }
     }
+
+    /// Opens a watch of who speaks that lasts until its handle is dropped.
+    pub(crate) fn watch(self) -> mpsc::Sender<Result<WatchSpeakersResponse, Status>> {
+        let (updates, receiver) = mpsc::channel(64);
+        let _ = self.answer.send(Answer::Watch(receiver));
+        updates
+    }
 }
 
 /// The server's end of a subscription. Ends cleanly, without a goodbye, when it is dropped.
@@ -92,6 +106,8 @@ impl OpenStream {
 /// The server, and the calls that came to it.
 pub(crate) struct StandIn {
     pub(crate) client: Client,
+    /// `http://host:port`.
+    pub(crate) address: String,
     visits: mpsc::Receiver<Visit>,
     task: AbortHandle,
 }
@@ -106,18 +122,20 @@ impl StandIn {
             .add_service(AccountServiceServer::new(reception.clone()))
             .add_service(room::room_service_server::RoomServiceServer::new(reception.clone()))
             .add_service(stage::stage_service_server::StageServiceServer::new(reception.clone()))
-            .add_service(NotifierServiceServer::new(reception))
+            .add_service(NotifierServiceServer::new(reception.clone()))
+            .add_service(MediaServiceServer::new(reception))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let task = tokio::spawn(serving).abort_handle();
         let endpoints = Endpoints {
             account: address.clone(),
             room: address.clone(),
             stage: address.clone(),
-            notifier: address,
+            notifier: address.clone(),
+            media: address.clone(),
         };
         let quick = Backoff { first: Duration::from_millis(1), ..Backoff::CALLS };
         let client = Client::connect(&endpoints).unwrap().with_retries(quick);
-        Self { client, visits, task }
+        Self { client, address, visits, task }
     }
 
     pub(crate) async fn visit(&mut self) -> Visit {
@@ -180,7 +198,7 @@ impl Reception {
         match self.receive(rpc, request).await {
             Answer::Message(message) => Ok(Response::new(A::decode(&message[..]).unwrap())),
             Answer::Refusal(status) => Err(status),
-            Answer::Stream(_) => panic!("{rpc} is no stream"),
+            Answer::Stream(_) | Answer::Watch(_) => panic!("{rpc} is no stream"),
         }
     }
 }
@@ -242,7 +260,44 @@ impl NotifierService for Reception {
         match self.receive("subscribe", request).await {
             Answer::Stream(frames) => Ok(Response::new(ReceiverStream::new(frames))),
             Answer::Refusal(status) => Err(status),
-            Answer::Message(_) => panic!("subscribe is a stream"),
+            Answer::Message(_) | Answer::Watch(_) => panic!("subscribe is another stream"),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MediaService for Reception {
+    type WatchSpeakersStream = ReceiverStream<Result<WatchSpeakersResponse, Status>>;
+
+    async fn create_session(
+        &self,
+        request: Request<CreateSessionRequest>,
+    ) -> Result<Response<CreateSessionResponse>, Status> {
+        self.unary("create_session", request).await
+    }
+
+    async fn end_session(
+        &self,
+        request: Request<EndSessionRequest>,
+    ) -> Result<Response<EndSessionResponse>, Status> {
+        self.unary("end_session", request).await
+    }
+
+    async fn get_room_media(
+        &self,
+        request: Request<GetRoomMediaRequest>,
+    ) -> Result<Response<GetRoomMediaResponse>, Status> {
+        self.unary("get_room_media", request).await
+    }
+
+    async fn watch_speakers(
+        &self,
+        request: Request<WatchSpeakersRequest>,
+    ) -> Result<Response<Self::WatchSpeakersStream>, Status> {
+        match self.receive("watch_speakers", request).await {
+            Answer::Watch(updates) => Ok(Response::new(ReceiverStream::new(updates))),
+            Answer::Refusal(status) => Err(status),
+            Answer::Message(_) | Answer::Stream(_) => panic!("watch_speakers is another stream"),
         }
     }
 }

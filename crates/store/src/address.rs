@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -22,14 +23,24 @@ impl StoreArgs {
         !self.redis_url.is_empty() || named(self.redis_url_file.as_ref()).is_some()
     }
 
-    /// What connections are made by. Nothing is connected yet. Fails for what is no address, and for files
-    /// that can't be used; no error has the address in it, which may carry a password.
+    /// What connections are made by. Nothing is connected yet. Fails for what is no address, for files that can't be
+    /// used, and for another machine without TLS unless that is allowed; no error has the address in it, which may
+    /// carry a password.
     pub(crate) fn client(&self) -> Result<Client, String> {
         let url = match named(self.redis_url_file.as_ref()) {
             Some(path) => text(path)?.trim().to_owned(),
             None => self.redis_url.clone(),
         };
         let info = url.into_connection_info().map_err(|why| format!("redis url: {why}"))?;
+        if let ConnectionAddr::Tcp(host, _) = info.addr()
+            && !self.redis_plain_text
+            && !is_this_machine(host)
+        {
+            return Err(format!(
+                "redis at {host} would be spoken to in plain text, and other machines may listen: name it by \
+                 rediss://, or allow plain text with GOCHAT_REDIS_PLAIN_TEXT=true"
+            ));
+        }
         let secured = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         let certificates = self.certificates()?;
         if secured {
@@ -64,6 +75,12 @@ impl StoreArgs {
     }
 }
 
+/// A name may stand for any machine, but for the one that is this one's everywhere.
+fn is_this_machine(host: &str) -> bool {
+    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || plain.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 /// An empty name, as of a variable that is set to nothing, is none.
 fn named(path: Option<&PathBuf>) -> Option<&Path> {
     path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
@@ -90,15 +107,38 @@ mod tests {
     }
 
     #[test]
+    fn plain_text_stays_on_this_machine_unless_allowed() {
+        let made = |url: &str, allowed: &str| {
+            args(&["--redis-url", url, "--redis-plain-text", allowed]).client().map(drop)
+        };
+        for url in
+            ["redis://127.0.0.1", "redis://127.9.8.7:1", "redis://[::1]:1", "redis://localhost", "unix:///r"]
+        {
+            assert_eq!(made(url, "false"), Ok(()), "{url}");
+        }
+        for host in ["redis", "192.0.2.1", "localhost.example.org", "2001:db8::1"] {
+            let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            let error = made(&format!("redis://ann:secret@{shown}"), "false").unwrap_err();
+            for part in [host, "rediss://", "GOCHAT_REDIS_PLAIN_TEXT=true"] {
+                assert!(error.contains(part) && !error.contains("secret"), "{error}");
+            }
+            assert_eq!(made(&format!("redis://{shown}"), "true"), Ok(()), "{host}");
+            assert_eq!(made(&format!("rediss://{shown}"), "false"), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
     fn the_address_comes_from_a_file_if_one_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "redis://ann:secret@redis.example.org:6380\n").unwrap();
         let path = file.path().display().to_string();
-        let client = args(&["--redis-url", "redis://elsewhere", "--redis-url-file", &path]).client().unwrap();
+        let plain = ["--redis-plain-text", "true"];
+        let from = |flags: &[&str]| args(&[&plain, flags].concat());
+        let client = from(&["--redis-url", "redis://elsewhere", "--redis-url-file", &path]).client().unwrap();
         assert_eq!(client.get_connection_info().addr().to_string(), "redis.example.org:6380");
         let settings = client.get_connection_info().redis_settings();
         assert_eq!((settings.username(), settings.password()), (Some("ann"), Some("secret")));
-        let mut elsewhere = args(&["--redis-url", "redis://elsewhere"]);
+        let mut elsewhere = from(&["--redis-url", "redis://elsewhere"]);
         elsewhere.redis_url_file = Some(PathBuf::new());
         let elsewhere = elsewhere.client().unwrap();
         assert_eq!(elsewhere.get_connection_info().addr().to_string(), "elsewhere:6379");
@@ -120,8 +160,8 @@ mod tests {
         assert!(bad.contains("redis url") && !bad.contains("secret"), "{bad}");
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().display().to_string();
-        let plain = refused(&["--redis-url", "redis://a", "--redis-ca", &path]);
-        assert!(plain.contains("rediss://"), "{plain}");
+        let plain = refused(&["--redis-url", "redis://localhost", "--redis-ca", &path]);
+        assert!(plain.contains("isn't rediss://"), "{plain}");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct StoreArgs {
     /// That certificate's private key, in PEM.
     #[arg(long, env = "GOCHAT_REDIS_CLIENT_KEY")]
     pub redis_client_key: Option<PathBuf>,
+    /// Whether a Redis on another machine may be spoken to in plain text (redis://).
+    #[arg(long, env = "GOCHAT_REDIS_PLAIN_TEXT", default_value_t = false, action = clap::ArgAction::Set)]
+    pub redis_plain_text: bool,
     /// How often it is looked at whether that Redis can still be relied on: its version, what it does when its memory
     /// is full, and whether it keeps what it is given.
     #[arg(long, env = "GOCHAT_REDIS_CHECK_INTERVAL", default_value = "1m", value_parser = humantime::parse_duration)]
@@ -76,6 +79,10 @@ pub struct StoreArgs {
     /// The most commits that a room's log keeps.
     #[arg(long, env = "GOCHAT_LOG_MOST", default_value_t = 4_096)]
     pub log_most: u64,
+    /// To be a later release, whose members have one field more, in tests of updates.
+    #[cfg(feature = "switches")]
+    #[arg(long, hide = true)]
+    pub one_field_more: bool,
 }
 
 fn host_loss() -> impl TypedValueParser<Value = HostLoss> {

@@ -14,6 +14,7 @@
 //! | `gochat:{n}:rooms` | sorted set | open rooms by create time | – |
 //! | `gochat:{n}:due` | sorted set | deadlines: see [`due`] | each until swept |
 //! | `gochat:{n}:stamp:<reaper>` | string | the stamp of a reaper's last sweep | a lease from then |
+//! | `gochat:{n}:media:<room>` | string | `<number> <url>`: the node that has the room's media | 10 s from when that node last said so |
 //! | `gochat:{n}:feed:<room>` | sharded channel | commits as they are made | – |
 //! | `gochat:user:{uid}` | hash | `name`, `avatar`, `nick` (the folded name's key), `entry`, `held`, `session`, `since` (when that began) | the session |
 //! | `gochat:session:{digest}` | string | uid | 2 min from the last heartbeat, 30 days from the login at the most |
@@ -36,6 +37,8 @@
 //! | join | entry, load, commit, settle: 4 (+ load, commit) |
 //! | leave | release, load, commit: 3; with a request's id + 1 |
 //! | heartbeat | read (2 in one trip): 2; in a room 3; once a minute + 3 |
+//! | open a media session | membership, node: 2; where the node has the room already 1 |
+//! | a room with media, on its node | node each 3 s: 1; comparison each 2 s: 1 |
 //! | sweep, each second | stamps' ages; in one trip a script's text and a read of each partition: 2 + `P`, however many are alive |
 
 use crc::{CRC_16_XMODEM, Crc};
@@ -126,6 +129,11 @@ impl RoomKeys {
     /// The channel of its commits.
     pub fn feed(&self) -> String {
         self.of("feed")
+    }
+
+    /// The node that has its media.
+    pub fn media(&self) -> String {
+        self.of("media")
     }
 
     /// The open rooms of its partition.

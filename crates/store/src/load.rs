@@ -8,7 +8,7 @@ use redis::ScriptInvocation;
 use crate::{
     Error, Result, Store,
     keys::{RoomKeys, due_name, field},
-    record::{read_ban, read_head, read_invitation, read_member},
+    record::{Rests, read_ban, read_head, read_invitation, read_member},
 };
 
 /// A value of a hash; none where there is none.
@@ -18,6 +18,8 @@ pub(crate) type Bytes = Option<Vec<u8>>;
 pub(crate) struct Snapshotted {
     pub loaded: Loaded,
     pub guards: Vec<Guard>,
+    /// What a later release has written into the records besides.
+    pub rests: Rests,
     /// The caller's kept replies, where they were asked for.
     pub replies: Bytes,
 }
@@ -88,7 +90,8 @@ fn decode(
         .zip(values[FIXED.len()..].chunks(BY_PERSON.len()))
         .map(|(uid, values)| Ok((*uid, person(*uid, values, fixed.head.as_ref())?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    let stage = stage_members(stage, fixed.head.as_ref())?;
+    let rests = rests(&fields, &values, &stage);
+    let stage = stage_members(&stage, fixed.head.as_ref())?;
     let replies = (fields.len() > FIXED.len() + load.people.len() * BY_PERSON.len())
         .then(|| values.last().cloned().flatten())
         .flatten();
@@ -102,7 +105,21 @@ fn decode(
         people,
         stage,
     };
-    Ok(Snapshotted { loaded, guards, replies })
+    Ok(Snapshotted { loaded, guards, rests, replies })
+}
+
+/// Of each record that was read, by name or with the stage: a rule may change any of them.
+fn rests(fields: &[String], values: &[Bytes], stage: &[Vec<u8>]) -> Rests {
+    let mut rests = Rests::default();
+    for (name, value) in fields.iter().zip(values) {
+        if let Some(record) = value {
+            rests.note(name, record);
+        }
+    }
+    for pair in stage.chunks_exact(2) {
+        rests.note(&format!("{}{}", field::MEMBER, String::from_utf8_lossy(&pair[0])), &pair[1]);
+    }
+    rests
 }
 
 fn guards(room: RoomId, load: &Load, fields: Vec<String>, values: Vec<Bytes>) -> Vec<Guard> {
@@ -153,7 +170,7 @@ fn person(uid: Uid, values: &[Bytes], head: Option<&Head>) -> Result<Person> {
 }
 
 /// Those on stage come as names and records by turns.
-fn stage_members(stage: Vec<Vec<u8>>, head: Option<&Head>) -> Result<Vec<Member>> {
+fn stage_members(stage: &[Vec<u8>], head: Option<&Head>) -> Result<Vec<Member>> {
     stage
         .chunks_exact(2)
         .map(|pair| {

@@ -1,5 +1,6 @@
 //! A change as the commit script's arguments. Lists, counts, leases and limits follow from
-//! the difference between the records before and after, so that no rule can forget them.
+//! the difference between the records before and after, so that no rule can forget them; and what a later
+//! release wrote besides goes from the one to the other.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use prost::Message;
 use crate::{
     StoreArgs,
     keys::{due_name, field},
-    record::{write_ban, write_head, write_invitation, write_member},
+    record::{Rests, released, write_ban, write_head, write_invitation, write_member},
 };
 
 /// How long a closed room's keys stay, so that late subscribers learn that it is closed.
@@ -53,14 +54,16 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Works out what a change comes to in a room as it was loaded.
-    pub(crate) fn of(loaded: &Loaded, change: &Change, args: &StoreArgs) -> Self {
+    pub(crate) fn of(loaded: &Loaded, rests: &Rests, change: &Change, args: &StoreArgs) -> Self {
         let mut plan = Self::default();
         if let Some(head) = &change.head {
-            plan.head(loaded, head);
+            plan.head(loaded, rests, head);
         }
         for (uid, member) in &change.members {
             let host = change.head.as_ref().or(loaded.head.as_ref()).is_some_and(|head| head.host == *uid);
             let lease = if host { args.lease + args.host_grace } else { args.lease };
+            let record = member.as_ref().map(|member| member_record(loaded, rests, member, args));
+            plan.record(&format!("{}{uid}", field::MEMBER), record);
             plan.member(loaded, *uid, member.as_ref(), loaded.now + lease);
         }
         for (uid, ban) in &change.bans {
@@ -85,8 +88,8 @@ impl Plan {
         plan
     }
 
-    fn head(&mut self, loaded: &Loaded, head: &Head) {
-        self.record(field::HEAD, Some(write_head(head)));
+    fn head(&mut self, loaded: &Loaded, rests: &Rests, head: &Head) {
+        self.record(field::HEAD, Some(rests.added_to(field::HEAD, write_head(head))));
         self.record(field::HOST, Some(head.host.to_string().into_bytes()));
         let former = loaded.head.as_ref();
         let room = loaded.room.to_string().into_bytes();
@@ -109,7 +112,6 @@ impl Plan {
     /// Somebody who enters again is one who leaves and one who comes.
     fn member(&mut self, loaded: &Loaded, uid: Uid, after: Option<&Member>, lease: Millis) {
         let before = before(loaded, uid);
-        self.record(&format!("{}{uid}", field::MEMBER), after.map(write_member));
         let (before, after) = (Standings::of(before), Standings::of(after));
         let again = before.entry != after.entry;
         self.members += i64::from(after.entry.is_some()) - i64::from(before.entry.is_some());
@@ -169,6 +171,15 @@ impl Plan {
     fn push<const N: usize>(&mut self, command: &'static str, key: Key, words: [Vec<u8>; N]) {
         self.effects.push(Effect { command, key, words: words.into() });
     }
+}
+
+/// A member's record as it is to be written. Who enters again begins anew; of who stays, all is kept that was there.
+fn member_record(loaded: &Loaded, rests: &Rests, member: &Member, args: &StoreArgs) -> Vec<u8> {
+    let mut record = write_member(member);
+    if before(loaded, member.uid).is_some_and(|before| before.entry == member.entry) {
+        record = rests.added_to(&format!("{}{}", field::MEMBER, member.uid), record);
+    }
+    released(args, record)
 }
 
 /// A member's record as it was loaded: by name, or with the stage.

@@ -1,12 +1,17 @@
 //! How a room's records are written in Redis: protobuf, with numbers of their own, apart
-//! from the contract. `format` is raised when an older process must not write a record back.
+//! from the contract. A field more needs nothing else: who doesn't know it keeps it. `format` is raised when an
+//! older process must not write a record back, because what it knows means something else.
 
+mod later;
 mod read;
+mod rest;
 mod write;
 
 use prost::Message;
 
+pub(crate) use later::released;
 pub(crate) use read::{read_ban, read_head, read_invitation, read_member};
+pub(crate) use rest::Rests;
 pub(crate) use write::{write_ban, write_head, write_invitation, write_member};
 
 /// The highest format that this process reads, and the one it writes.
@@ -36,6 +41,11 @@ pub(crate) struct HeadRecord {
     pub hand_overs: u32,
 }
 
+impl HeadRecord {
+    /// The highest number of its fields.
+    const HIGHEST: u32 = 10;
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MemberRecord {
     #[prost(uint32, tag = "1")]
@@ -61,6 +71,11 @@ pub(crate) struct MemberRecord {
     pub muted_by_self: bool,
     #[prost(bool, tag = "11")]
     pub muted_by_host: bool,
+}
+
+impl MemberRecord {
+    /// The highest number of its fields.
+    const HIGHEST: u32 = 11;
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -247,6 +247,7 @@ pub(crate) struct Scripts {
     pub sweep: Script,
     pub stamp: Script,
     pub ages: Script,
+    pub claim: Script,
 }
 
 impl Scripts {
@@ -268,6 +269,7 @@ impl Scripts {
             sweep: Script::new(include_str!("lua/sweep.lua")),
             stamp: Script::new(include_str!("lua/stamp.lua")),
             ages: Script::new(include_str!("lua/ages.lua")),
+            claim: Script::new(include_str!("lua/claim.lua")),
         }
     }
 }

@@ -137,14 +137,14 @@ impl Store {
 
     fn commit_call(
         &self,
-        Snapshotted { loaded, guards, .. }: &Snapshotted,
+        Snapshotted { loaded, guards, rests, .. }: &Snapshotted,
         change: &Change,
         tag: u64,
         deadline: i64,
         receipt: Option<(Uid, Vec<u8>)>,
     ) -> ScriptInvocation<'_> {
         let keys = self.keys(loaded.room);
-        let plan = Plan::of(loaded, change, &self.args);
+        let plan = Plan::of(loaded, rests, change, &self.args);
         let mut call = self.scripts.commit.prepare_invoke();
         for key in [keys.hash(), keys.log(), keys.feed(), keys.roster(), keys.hands()] {
             call.key(key);

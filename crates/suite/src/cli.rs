@@ -33,7 +33,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run all five; the same as no command.
+    /// Run all six; the same as no command.
     Serve(Box<ServeArgs>),
     /// Let a host and two listeners meet on a suite that runs.
     Demo(DemoArgs),
@@ -127,6 +127,7 @@ fn greet(running: &Running, out: &mut impl Write) -> io::Result<()> {
     }
     let url = running.gateway_url();
     writeln!(out)?;
+    writeln!(out, "open {url}/ in two browsers, or:")?;
     writeln!(
         out,
         "curl -s {url}/chat_room/login -H 'content-type: application/json' -d '{{\"nick_name\":\"ann\"}}'"

@@ -1,4 +1,4 @@
-//! What the suite is told: the five configurations, and whether Redis comes with it.
+//! What the suite is told: the six configurations, and whether Redis comes with it.
 
 use std::net::SocketAddr;
 
@@ -20,6 +20,8 @@ pub struct SuiteConfig {
     pub stage: gochat_stage::Config,
     /// Of the notifier.
     pub notifier: gochat_notifier::Config,
+    /// Of the media service.
+    pub media: gochat_media::Config,
     /// Of the gateway; its upstream addresses are replaced by those that the services got.
     pub gateway: gochat_gateway::Config,
     /// How to run a Redis for this suite alone; `None` where the store's address names one.
@@ -35,6 +37,7 @@ impl SuiteConfig {
             room: of_environment("room")?,
             stage: of_environment("stage")?,
             notifier: of_environment("notifier")?,
+            media: of_environment("media")?,
             gateway: of_environment("gateway")?,
             private_redis: None,
         })
@@ -47,6 +50,7 @@ impl SuiteConfig {
         for (listen, admin) in config.listens() {
             (*listen, *admin) = (any, any);
         }
+        config.media.embedded.udp_listen = any;
         config.private_redis = Some(private_redis::Options { ephemeral: true, data_dir: None });
         Ok(config)
     }
@@ -54,8 +58,13 @@ impl SuiteConfig {
     /// Changes the settings of the store, for all services alike.
     #[must_use]
     pub fn with_store(mut self, change: impl Fn(&mut StoreArgs)) -> Self {
-        let stores =
-            [&mut self.account.store, &mut self.room.store, &mut self.stage.store, &mut self.notifier.store];
+        let stores = [
+            &mut self.account.store,
+            &mut self.room.store,
+            &mut self.stage.store,
+            &mut self.notifier.store,
+            &mut self.media.store,
+        ];
         stores.into_iter().for_each(change);
         self
     }
@@ -68,6 +77,7 @@ impl SuiteConfig {
             &mut self.room.server,
             &mut self.stage.server,
             &mut self.notifier.server,
+            &mut self.media.server,
         ];
         servers.into_iter().for_each(change);
         self
@@ -96,6 +106,7 @@ impl SuiteConfig {
             &mut self.room.telemetry,
             &mut self.stage.telemetry,
             &mut self.notifier.telemetry,
+            &mut self.media.telemetry,
             &mut self.gateway.telemetry,
         ] {
             of.clone_from(telemetry);
@@ -109,15 +120,17 @@ impl SuiteConfig {
         self.room.check()?;
         self.stage.check()?;
         self.notifier.check()?;
+        self.media.check()?;
         self.gateway.check()
     }
 
-    fn listens(&mut self) -> [(&mut SocketAddr, &mut SocketAddr); 5] {
+    fn listens(&mut self) -> [(&mut SocketAddr, &mut SocketAddr); 6] {
         [
             (&mut self.account.listen, &mut self.account.admin_listen),
             (&mut self.room.listen, &mut self.room.admin_listen),
             (&mut self.stage.listen, &mut self.stage.admin_listen),
             (&mut self.notifier.listen, &mut self.notifier.admin_listen),
+            (&mut self.media.listen, &mut self.media.admin_listen),
             (&mut self.gateway.listen, &mut self.gateway.admin_listen),
         ]
     }
@@ -137,6 +150,7 @@ mod tests {
     fn tests_share_nothing() {
         let mut config = SuiteConfig::for_tests().unwrap();
         assert!(config.listens().iter().all(|(listen, admin)| listen.port() == 0 && admin.port() == 0));
+        assert_eq!(config.media.embedded.udp_listen.to_string(), "127.0.0.1:0");
         assert!(config.private_redis.is_some_and(|redis| redis.ephemeral));
     }
 
@@ -145,7 +159,7 @@ mod tests {
         let config = SuiteConfig::for_tests().unwrap();
         config.check().unwrap();
         let config = config.with_store(|store| store.lease = Duration::from_millis(1));
-        let leases = [config.account.store.lease, config.room.store.lease];
+        let leases = [config.account.store.lease, config.media.store.lease];
         assert_eq!(leases, [Duration::from_millis(1); 2]);
         assert!(config.check().is_err());
     }

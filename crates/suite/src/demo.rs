@@ -20,7 +20,7 @@ const ALL: [usize; 3] = [HOST, LEA, LEO];
 /// Where the suite that is shown runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
-    /// The host that the four services run on, at their default ports.
+    /// The host that the five services run on, at their default ports.
     #[arg(long, default_value = "http://127.0.0.1")]
     pub url: String,
     /// The account service, where it is elsewhere.
@@ -46,6 +46,7 @@ impl DemoArgs {
             room: self.room_url.clone().unwrap_or(at.room),
             stage: self.stage_url.clone().unwrap_or(at.stage),
             notifier: self.notifier_url.clone().unwrap_or(at.notifier),
+            media: at.media,
         }
     }
 

@@ -1,4 +1,4 @@
-//! GoChat in one process: the four services and the gateway, with a Redis of their own where none is named.
+//! GoChat in one process: the five services and the gateway, with a Redis of their own where none is named.
 
 pub mod cli;
 mod config;

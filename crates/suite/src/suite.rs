@@ -1,4 +1,4 @@
-//! The composition: five servers in one process that know each other's addresses and end together.
+//! The composition: six servers in one process that know each other's addresses and end together.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -40,6 +40,8 @@ pub struct Running {
     pub stage: Addresses,
     /// The notifier.
     pub notifier: Addresses,
+    /// The media service.
+    pub media: Addresses,
     /// The gateway.
     pub gateway: Addresses,
     servers: JoinSet<anyhow::Result<()>>,
@@ -47,7 +49,7 @@ pub struct Running {
     redis: Option<PrivateRedis>,
 }
 
-/// Starts all five, and returns once every one of them is ready. The shutdown ends them.
+/// Starts all six, and returns once every one of them is ready. The shutdown ends them.
 ///
 /// Fails where the configuration doesn't fit together, an address is taken, Redis can't be used, or a server
 /// fails before all are ready.
@@ -77,28 +79,32 @@ async fn serve(
     redis: Option<PrivateRedis>,
     shutdown: Shutdown,
 ) -> anyhow::Result<Running> {
-    let SuiteConfig { account, room, stage, notifier, mut gateway, .. } = config;
+    let SuiteConfig { account, room, stage, notifier, media, mut gateway, .. } = config;
     let (account_at, account_on) = bind("account", &account, &account.server.connections).await?;
     let (room_at, room_on) = bind("room", &room, &room.server.connections).await?;
     let (stage_at, stage_on) = bind("stage", &stage, &stage.server.connections).await?;
     let (notifier_at, notifier_on) = bind("notifier", &notifier, &notifier.server.connections).await?;
+    let (media_at, media_on) = bind("media", &media, &media.server.connections).await?;
     let (gateway_at, gateway_on) = bind("gateway", &gateway, &gateway.connections).await?;
     gateway.upstream.account_url = account_at.url();
     gateway.upstream.room_url = room_at.url();
     gateway.upstream.stage_url = stage_at.url();
     gateway.upstream.notifier_url = notifier_at.url();
+    gateway.upstream.media_url = media_at.url();
 
     let mut servers = JoinSet::new();
     servers.spawn(named("account", gochat_account::serve(account, account_on, shutdown.clone())));
     servers.spawn(named("room", gochat_room::serve(room, room_on, shutdown.clone())));
     servers.spawn(named("stage", gochat_stage::serve(stage, stage_on, shutdown.clone())));
     servers.spawn(named("notifier", gochat_notifier::serve(notifier, notifier_on, shutdown.clone())));
+    servers.spawn(named("media", gochat_media::serve(media, media_on, shutdown.clone())));
     servers.spawn(named("gateway", gochat_gateway::serve(gateway, gateway_on, shutdown.clone())));
     Ok(Running {
         account: account_at,
         room: room_at,
         stage: stage_at,
         notifier: notifier_at,
+        media: media_at,
         gateway: gateway_at,
         servers,
         shutdown,
@@ -108,23 +114,25 @@ async fn serve(
 
 impl Running {
     /// The servers by name, in the order in which a reader expects them.
-    pub fn named(&self) -> [(&'static str, Addresses); 5] {
+    pub fn named(&self) -> [(&'static str, Addresses); 6] {
         [
             ("account", self.account),
             ("room", self.room),
             ("stage", self.stage),
             ("notifier", self.notifier),
+            ("media", self.media),
             ("gateway", self.gateway),
         ]
     }
 
-    /// Where the SDK finds the four services.
+    /// Where the SDK finds the five services.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
             account: self.account.url(),
             room: self.room.url(),
             stage: self.stage.url(),
             notifier: self.notifier.url(),
+            media: self.media.url(),
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 const AT_MOST: Duration = Duration::from_secs(10);
-const SERVERS: [&str; 5] = ["account", "room", "stage", "notifier", "gateway"];
+const SERVERS: [&str; 6] = ["account", "room", "stage", "notifier", "media", "gateway"];
 
 fn gochat(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gochat"));
@@ -19,6 +19,7 @@ fn gochat(args: &[&str]) -> Command {
         command.env(format!("GOCHAT_{name}_LISTEN"), "127.0.0.1:0");
         command.env(format!("GOCHAT_{name}_ADMIN_LISTEN"), "127.0.0.1:0");
     }
+    command.env("GOCHAT_MEDIA_UDP_LISTEN", "127.0.0.1:0");
     command.env("GOCHAT_LOG", "info").env("GOCHAT_LOG_FORMAT", "text").env_remove("GOCHAT_REDIS_URL");
     command
 }
@@ -69,9 +70,10 @@ async fn it_says_where_everything_is_and_ends_when_asked() {
         let port: u16 = address.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
         assert_ne!(port, 0);
     }
-    let gateway = printed[4].split_whitespace().last().unwrap();
-    assert!(printed[5].is_empty() && printed[6].contains(&format!("{gateway}/chat_room/login")));
-    let first_call = Command::new("sh").args(["-c", &printed[6]]).output().await.unwrap();
+    let gateway = printed[5].split_whitespace().last().unwrap();
+    assert!(printed[6].is_empty() && printed[7].starts_with(&format!("open {gateway}/ ")));
+    assert!(printed[8].contains(&format!("{gateway}/chat_room/login")));
+    let first_call = Command::new("sh").args(["-c", &printed[8]]).output().await.unwrap();
     let answer = String::from_utf8(first_call.stdout).unwrap();
     // 127: no curl on this machine.
     let succeeded = answer.starts_with(r#"{"ret":{"code":0,"message":"succeed"}"#);

@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// about five seconds.
 const TRIES: u32 = 6;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-const MOST_DELAY: Duration = Duration::from_secs(2);
+pub(crate) const MOST_DELAY: Duration = Duration::from_secs(2);
 
 type Frames = BoxStream<'static, Result<SubscribeResponse, Status>>;
 
@@ -218,7 +218,7 @@ fn come_back(reason: &str) -> Step {
 }
 
 /// Between half of it and the whole, by chance: all streams of a notifier are lost together.
-fn delay(failed: u32, chance: f64) -> Duration {
+pub(crate) fn delay(failed: u32, chance: f64) -> Duration {
     let whole = FIRST_DELAY.saturating_mul(1 << failed.min(TRIES)).min(MOST_DELAY);
     whole.mul_f64(0.5 + chance / 2.0)
 }

@@ -22,7 +22,7 @@ pub(crate) struct Frame {
 /// What a frame says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
-    /// Something for the client: `{"cmd","data"}` as JSON, on one line. Shared by all who are told the same.
+    /// Something for the client, as JSON on one line: `{"cmd","data"}`, but of who speaks. Shared by all who are told the same.
     Notification(Kind, Arc<str>),
     /// The stream is alive.
     KeepAlive,
@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     CustomCommand,
     /// Who has just come, or lost something.
     Snapshot,
+    /// Everybody who follows the room: who speaks in it.
+    Media,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Self::RoomExtraInfo => "room_extra_info",
             Self::CustomCommand => "custom_command",
             Self::Snapshot => "snapshot",
+            Self::Media => "media",
         }
     }
 }

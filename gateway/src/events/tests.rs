@@ -87,6 +87,7 @@ fn shown(frame: Frame) -> (&'static str, Value) {
         Content::Notification(Kind::RoomExtraInfo, data) => ("room_extra_info", read(&data)),
         Content::Notification(Kind::CustomCommand, data) => ("custom_command", read(&data)),
         Content::Notification(Kind::Snapshot, data) => ("snapshot", read(&data)),
+        Content::Notification(Kind::Media, data) => ("media", read(&data)),
         Content::KeepAlive => ("keep-alive", Value::Null),
         Content::Retry(after) => ("retry", json!(after.as_millis() as u64)),
         Content::Over(reason) => ("over", json!(reason)),

@@ -27,6 +27,8 @@ pub(crate) enum Answer {
     Refused(Status),
     /// Frames of a stream, and what comes then.
     Stream(Vec<Frame>, Then),
+    /// Messages of a stream as they are fed to it, until nobody can feed it any more.
+    Fed(mpsc::Receiver<Bytes>),
 }
 
 pub(crate) enum Then {
@@ -71,6 +73,8 @@ pub(crate) struct Standin {
     asked: mpsc::Receiver<Asked>,
     /// The gateway's own calls, which come when they come.
     stamps: mpsc::Receiver<Asked>,
+    /// And its watches of who speaks.
+    watches: mpsc::Receiver<Asked>,
     server: AbortHandle,
 }
 
@@ -81,11 +85,12 @@ impl Standin {
         let answers: Arc<Mutex<HashMap<String, VecDeque<Answer>>>> = Arc::default();
         let (ask, asked) = mpsc::channel(64);
         let (stamp, stamps) = mpsc::channel(2);
-        let script = Script { answers: answers.clone(), ask, stamp, rpc: String::new() };
+        let (watch, watches) = mpsc::channel(64);
+        let script = Script { answers: answers.clone(), ask, stamp, watch, rpc: String::new() };
         let routes = Routes::from(axum::Router::new().fallback(move |request| script.clone().serve(request)));
         let server = Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
         let server = tokio::spawn(server).abort_handle();
-        Self { address, answers, asked, stamps, server }
+        Self { address, answers, asked, stamps, watches, server }
     }
 
     /// The next call of `rpc` is answered so. A call that nothing was said about is answered
@@ -106,6 +111,16 @@ impl Standin {
         self.stamps.recv().await.unwrap()
     }
 
+    /// The next watch of who speaks that came.
+    pub(crate) async fn watched(&mut self) -> Asked {
+        self.watches.recv().await.unwrap()
+    }
+
+    /// Whether no watch came since.
+    pub(crate) fn is_not_watched(&mut self) -> bool {
+        self.watches.try_recv().is_err()
+    }
+
     /// Whether nothing was asked since.
     pub(crate) fn was_left_alone(&mut self) -> bool {
         self.asked.try_recv().is_err()
@@ -123,6 +138,7 @@ struct Script {
     answers: Arc<Mutex<HashMap<String, VecDeque<Answer>>>>,
     ask: mpsc::Sender<Asked>,
     stamp: mpsc::Sender<Asked>,
+    watch: mpsc::Sender<Asked>,
     rpc: String,
 }
 
@@ -142,12 +158,22 @@ impl ServerStreamingService<Bytes> for Script {
         let peer = request.remote_addr();
         let (metadata, _, message) = request.into_parts();
         let answer = self.answers.lock().unwrap().get_mut(&self.rpc).and_then(VecDeque::pop_front);
-        let told = if self.rpc == "Stamp" { &self.stamp } else { &self.ask };
+        let told = match self.rpc.as_str() {
+            "Stamp" => &self.stamp,
+            "WatchSpeakers" => &self.watch,
+            _ => &self.ask,
+        };
         told.try_send(Asked { rpc: self.rpc.clone(), metadata, peer, message }).ok();
         Box::pin(async move {
             match answer.unwrap_or(Answer::One(Bytes::new())) {
                 Answer::One(message) => Ok(Response::new(stream::iter([Ok(message)]).boxed())),
                 Answer::Refused(status) => Err(status),
+                Answer::Fed(messages) => {
+                    let messages = stream::unfold(messages, async |mut messages| {
+                        messages.recv().await.map(|message| (Ok(message), messages))
+                    });
+                    Ok(Response::new(messages.boxed()))
+                }
                 Answer::Stream(frames, then) => Ok(Response::new(frames_then(frames, then))),
             }
         })

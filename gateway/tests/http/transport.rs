@@ -47,7 +47,7 @@ async fn what_reaches_no_method_has_a_status_of_its_own() {
     };
     let requests = [
         (404, world.post("nowhere", "{}")),
-        (404, world.client.get(world.url("../"))),
+        (404, world.client.get(world.url("../nowhere"))),
         (405, world.client.get(world.url("login"))),
         (405, world.post("events", "{}")),
         (413, world.post("login", too_long)),
@@ -77,7 +77,7 @@ async fn pages_of_named_origins_may_call() {
     let allowed = preflight("https://b.example").await.unwrap();
     assert_eq!(allowed.status(), 200);
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://b.example");
-    assert_eq!(allowed.headers()["access-control-allow-methods"], "GET,POST");
+    assert_eq!(allowed.headers()["access-control-allow-methods"], "GET,POST,DELETE");
     assert_eq!(allowed.headers()["access-control-allow-headers"], "authorization,content-type,x-own");
     let other = preflight("https://c.example").await.unwrap();
     assert!(!other.headers().contains_key("access-control-allow-origin"));

@@ -35,6 +35,9 @@ impl World {
         for service in ["account", "room", "stage", "notifier"] {
             flags.push(format!("--{service}-url=http://{}", services.address));
         }
+        if !flags.iter().any(|flag| flag.starts_with("--media-url=")) {
+            flags.push(format!("--media-url=http://{}", services.address));
+        }
         let config = Config::try_parse_from(flags).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = Listeners::bind("gateway", any, any).await.unwrap();

@@ -19,6 +19,10 @@ pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static("gochat-on-behalf-o
 /// No token of anybody is longer.
 const MAX_TOKEN: usize = 256;
 
+/// The table: whether an RPC, named by its HTTP/2 path, is open to a caller that is or acts for a user, to one that is
+/// a service by itself and has these rights of its line in the file of service tokens, or (neither) to anybody.
+pub type MayCall = fn(path: &str, as_user: bool, as_service: Option<&[&str]>) -> bool;
+
 /// Authenticates callers and refuses what they may not call. Clones are one and the same.
 ///
 /// A caller presents at most one `authorization: Bearer <token>`. Its SHA-256 is looked for among the
@@ -30,7 +34,7 @@ const MAX_TOKEN: usize = 256;
 /// unknown token is nobody's. A service token over a connection that is another service's is refused.
 #[derive(Clone)]
 pub struct Gate {
-    may_call: fn(path: &str, as_user: bool, as_service: bool) -> bool,
+    may_call: MayCall,
     tokens: Arc<ServiceTokens>,
     sessions: Sessions,
 }
@@ -44,6 +48,19 @@ enum Presented {
 
 /// The caller said something of itself that can't be true.
 struct Contradiction(&'static str);
+
+/// Who calls, and the rights of one that is a service.
+struct Found {
+    caller: Caller,
+    rights: Option<Arc<[&'static str]>>,
+}
+
+impl From<Caller> for Found {
+    /// No service.
+    fn from(caller: Caller) -> Self {
+        Self { caller, rights: None }
+    }
+}
 
 /// Why a caller isn't found out.
 enum Unknown {
@@ -71,11 +88,9 @@ impl From<Unavailable> for Unknown {
 }
 
 impl Gate {
-    /// `may_call` is the table: whether an RPC, named by its HTTP/2 path, is open to a caller that is or
-    /// acts for a user, to one that is a service by itself, or (both false) to anybody.
     /// `sessions` answers whose session a token's SHA-256 is.
     pub fn new(
-        may_call: fn(path: &str, as_user: bool, as_service: bool) -> bool,
+        may_call: MayCall,
         sessions: impl Fn(Digest) -> BoxFuture<'static, Result<Option<u32>, Unavailable>> + Send + Sync + 'static,
         tokens: ServiceTokens,
     ) -> Self {
@@ -98,7 +113,7 @@ impl Gate {
         headers: &HeaderMap,
         names: &Names,
     ) -> Result<Caller, Box<Status>> {
-        let caller = self.identify(headers, names).await.map_err(|unknown| {
+        let Found { caller, rights } = self.identify(headers, names).await.map_err(|unknown| {
             Box::new(match unknown {
                 Unknown::Contradiction(what) => {
                     tracing::debug!(what, "caller refused");
@@ -109,7 +124,7 @@ impl Gate {
             })
         })?;
         let as_user = caller.subject().is_some();
-        let as_service = caller.is_service() && !as_user;
+        let as_service = rights.as_deref().filter(|_| !as_user);
         if (self.may_call)(path, as_user, as_service) {
             return Ok(caller);
         }
@@ -119,7 +134,7 @@ impl Gate {
         }))
     }
 
-    async fn identify(&self, headers: &HeaderMap, names: &Names) -> Result<Caller, Unknown> {
+    async fn identify(&self, headers: &HeaderMap, names: &Names) -> Result<Found, Unknown> {
         let on_behalf_of = on_behalf_of(headers)?;
         let digest = match presented(headers)? {
             Presented::Token(digest) => digest,
@@ -140,7 +155,7 @@ impl Gate {
         }
         match self.sessions.find(digest).await? {
             Some(subject) if on_behalf_of.is_none_or(|named| named == subject) => {
-                Ok(Caller::User { subject, digest })
+                Ok(Caller::User { subject, digest }.into())
             }
             Some(_) => Err(Unknown::Contradiction("a user names another user")),
             None => nobody(on_behalf_of),
@@ -148,19 +163,20 @@ impl Gate {
     }
 }
 
-fn nobody(on_behalf_of: Option<u32>) -> Result<Caller, Unknown> {
+fn nobody(on_behalf_of: Option<u32>) -> Result<Found, Unknown> {
     match on_behalf_of {
-        None => Ok(Caller::Nobody),
+        None => Ok(Caller::Nobody.into()),
         Some(_) => Err(Unknown::Contradiction("nobody names a user")),
     }
 }
 
-fn as_service(service: Known, on_behalf_of: Option<u32>) -> Result<Caller, Unknown> {
-    if on_behalf_of.is_some() && !service.acts_for_users {
+fn as_service(service: Known, on_behalf_of: Option<u32>) -> Result<Found, Unknown> {
+    if on_behalf_of.is_some() && !service.acts_for_users() {
         tracing::warn!(service = &*service.name, "a service that may not act for users tried to");
         return Err(Unknown::MayNotActForUsers);
     }
-    Ok(Caller::Service { name: service.name, on_behalf_of })
+    let Known { name, rights } = service;
+    Ok(Found { caller: Caller::Service { name, on_behalf_of }, rights: Some(rights) })
 }
 
 fn presented(headers: &HeaderMap) -> Result<Presented, Contradiction> {

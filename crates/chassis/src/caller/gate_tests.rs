@@ -14,15 +14,17 @@ use super::*;
 const OPEN: &str = "/x/Open";
 const USERS: &str = "/x/Users";
 const BOTH: &str = "/x/Both";
+const WITH_RIGHT: &str = "/x/WithRight";
 
 const GATEWAY: &str = "dns:gateway.example.org";
 const MEDIA: &str = "uri:spiffe://example.org/media";
 
-fn table(path: &str, as_user: bool, as_service: bool) -> bool {
+fn table(path: &str, as_user: bool, as_service: Option<&[&str]>) -> bool {
     match path {
         OPEN => true,
         USERS => as_user,
-        BOTH => as_user || as_service,
+        BOTH => as_user || as_service.is_some(),
+        WITH_RIGHT => as_service.is_some_and(|rights| rights.contains(&"revoke-sessions")),
         _ => false,
     }
 }
@@ -44,6 +46,7 @@ fn gate() -> (Gate, Arc<AtomicUsize>) {
     let tokens = ServiceTokens::none()
         .with("gateway", "gateway", true)
         .with("media", "media", false)
+        .with_rights("watchman", "watchman", &["revoke-sessions"])
         .with_certificate("gateway", GATEWAY, true)
         .with_certificate("media", MEDIA, false);
     (Gate::new(table, sessions, tokens), asked)
@@ -120,6 +123,22 @@ async fn a_user_can_name_only_itself() {
     for (named, found) in [("7", seven()), ("8", not_logged_in()), ("07", not_logged_in())] {
         let lines = [("authorization", "Bearer seven"), ("gochat-on-behalf-of", named)];
         assert_eq!(admit(USERS, &lines).await, found, "{named}");
+    }
+}
+
+#[tokio::test]
+async fn power_over_users_takes_a_right_of_ones_own() {
+    let with = |token| [("authorization", token)];
+    assert_eq!(admit(WITH_RIGHT, &with("Bearer watchman")).await, service("watchman", None));
+    assert_eq!(admit(WITH_RIGHT, &[]).await, not_logged_in());
+    for token in ["Bearer gateway", "Bearer media", "Bearer seven"] {
+        assert_eq!(admit(WITH_RIGHT, &with(token)).await, not_permitted(), "{token}");
+    }
+    assert_eq!(admit_over(&[GATEWAY], WITH_RIGHT, &[]).await, not_permitted());
+    // It is of the service by itself, and no right to act for anybody.
+    for token in ["Bearer gateway", "Bearer watchman"] {
+        let lines = [("authorization", token), ("gochat-on-behalf-of", "7")];
+        assert_eq!(admit(WITH_RIGHT, &lines).await, not_permitted(), "{token}");
     }
 }
 

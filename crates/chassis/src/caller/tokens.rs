@@ -12,13 +12,17 @@ use crate::{
     tls::{Names, read_name},
 };
 
+/// The right to name, in `gochat-on-behalf-of`, the user that a call is for.
 const ACT_FOR_USERS: &str = "act-for-users";
+/// All that a line may give; what the others are good for, the table of the gate says. None follows from another.
+const RIGHTS: [&str; 2] = [ACT_FOR_USERS, "revoke-sessions"];
 
 /// Which services may call, by the SHA-256 of their tokens, or by a name on their certificates.
 ///
 /// The file has one of these a line: a name (`a-z 0-9 -`, at most 32), the token's SHA-256 in 64 hex digits
 /// or the certificate's name after its kind (`dns:` or `uri:`),
-/// and `act-for-users` if the service may name, in `gochat-on-behalf-of`, the user that a call is for.
+/// and the rights of the service, of which it has none unless it stands there: `act-for-users` if it may name, in
+/// `gochat-on-behalf-of`, the user that a call is for; `revoke-sessions` if it may end anybody's session.
 /// A name may have several lines, so that a token can be replaced without a pause. `#` starts a comment.
 ///
 /// ```text
@@ -26,6 +30,7 @@ const ACT_FOR_USERS: &str = "act-for-users";
 /// gateway  5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef  act-for-users
 /// gateway  dns:gateway.gochat.svc  act-for-users
 /// media    9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+/// watchman uri:spiffe://example.org/watchman  revoke-sessions
 /// ```
 #[derive(Clone, Default)]
 pub struct ServiceTokens {
@@ -52,7 +57,20 @@ enum Proof {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) name: Arc<str>,
-    pub(super) acts_for_users: bool,
+    /// Of [`RIGHTS`].
+    pub(super) rights: Arc<[&'static str]>,
+}
+
+impl Known {
+    pub(super) fn acts_for_users(&self) -> bool {
+        self.rights.contains(&ACT_FOR_USERS)
+    }
+
+    /// Has what the other has besides.
+    fn and(&mut self, other: &Self) {
+        let more = other.rights.iter().filter(|right| !self.rights.contains(right));
+        self.rights = self.rights.iter().chain(more).copied().collect();
+    }
 }
 
 impl ServiceTokens {
@@ -62,8 +80,13 @@ impl ServiceTokens {
     }
 
     /// Adds a service by its token, for who composes several services in one process.
-    pub fn with(mut self, name: &str, token: &str, acts_for_users: bool) -> Self {
-        let service = Known { name: name.into(), acts_for_users };
+    pub fn with(self, name: &str, token: &str, acts_for_users: bool) -> Self {
+        self.with_rights(name, token, acts_for_users.then_some(ACT_FOR_USERS).as_slice())
+    }
+
+    /// As [`ServiceTokens::with`], with the rights that its line would name.
+    pub fn with_rights(mut self, name: &str, token: &str, rights: &[&'static str]) -> Self {
+        let service = Known { name: name.into(), rights: rights.into() };
         self.entries.push(Entry { proof: Proof::Token(digest(token)), service });
         self
     }
@@ -71,7 +94,8 @@ impl ServiceTokens {
     /// Adds a service by a name on its certificate, as [`Names`] has it.
     #[cfg(test)]
     pub(super) fn with_certificate(mut self, service: &str, name: &str, acts_for_users: bool) -> Self {
-        let service = Known { name: service.into(), acts_for_users };
+        let rights = acts_for_users.then_some(ACT_FOR_USERS).as_slice().into();
+        let service = Known { name: service.into(), rights };
         self.entries.push(Entry { proof: Proof::Certificate(name.to_owned()), service });
         self
     }
@@ -118,7 +142,7 @@ impl ServiceTokens {
         files.fold(by_token(&self.entries, digest), Option::or)
     }
 
-    /// The service that bears one of these names; it may act for users if any of its lines says so.
+    /// The service that bears one of these names; it has the rights of each of its lines.
     /// Names of several services are a contradiction.
     pub(super) fn certified(&self, names: &Names) -> Result<Option<Known>, Ambiguous> {
         let mut found = None;
@@ -148,7 +172,7 @@ fn by_name(entries: &[Entry], names: &Names, found: &mut Option<Known>) -> Resul
     for Entry { service, .. } in entries.iter().filter(bears) {
         match found {
             Some(other) if other.name != service.name => return Err(Ambiguous),
-            Some(other) => other.acts_for_users |= service.acts_for_users,
+            Some(other) => other.and(service),
             None => *found = Some(service.clone()),
         }
     }
@@ -202,21 +226,23 @@ pub fn digest(token: &str) -> Digest {
 fn parse_line(line: &str) -> anyhow::Result<Entry> {
     let mut words = line.split_whitespace();
     let (Some(name), Some(proof)) = (words.next(), words.next()) else {
-        bail!("expected `name sha256-hex|dns:name|uri:name [{ACT_FOR_USERS}]`");
+        bail!("expected `name sha256-hex|dns:name|uri:name`, and its rights");
     };
-    let acts_for_users = match words.next() {
-        None => false,
-        Some(ACT_FOR_USERS) => true,
-        Some(_) => bail!("after the hash or the certificate's name, only `{ACT_FOR_USERS}` may stand"),
-    };
-    ensure!(words.next().is_none(), "nothing may stand after `{ACT_FOR_USERS}`");
+    let rights = words.map(parse_right).collect::<anyhow::Result<_>>()?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     ensure!(name.len() <= 32 && name.bytes().all(plain), "a name has at most 32 of a-z, 0-9 and -");
     let proof = match read_name(proof) {
         Some(named) => Proof::Certificate(named.map_err(anyhow::Error::msg)?),
         None => Proof::Token(parse_hex(proof).context("the hash isn't 64 hex digits")?),
     };
-    Ok(Entry { proof, service: Known { name: name.into(), acts_for_users } })
+    Ok(Entry { proof, service: Known { name: name.into(), rights } })
+}
+
+fn parse_right(word: &str) -> anyhow::Result<&'static str> {
+    let known = RIGHTS.into_iter().find(|right| *right == word);
+    known.with_context(|| {
+        format!("after the hash or the certificate's name, only rights may stand: {RIGHTS:?}")
+    })
 }
 
 fn parse_hex(text: &str) -> Option<Digest> {
@@ -244,7 +270,7 @@ mod tests {
     /// Name and right of the service that bears these names; nothing where they are several services'.
     fn certified(tokens: &ServiceTokens, names: &[&str]) -> Option<Option<(String, bool)>> {
         let found = tokens.certified(&Names::from_list(names)).ok()?;
-        Some(found.map(|known| (known.name.to_string(), known.acts_for_users)))
+        Some(found.map(|known| (known.name.to_string(), known.acts_for_users())))
     }
 
     #[test]
@@ -253,9 +279,9 @@ mod tests {
             format!("# ours\n\nmedia {HASH} # no more\n  gateway\t{}  act-for-users\n", "0".repeat(64));
         let tokens = tokens(&text).unwrap();
         let media = tokens.find(&digest("test")).unwrap();
-        assert_eq!((&*media.name, media.acts_for_users), ("media", false));
+        assert_eq!((&*media.name, &*media.rights), ("media", [].as_slice()));
         let gateway = tokens.find(&[0; 32]).unwrap();
-        assert_eq!((&*gateway.name, gateway.acts_for_users), ("gateway", true));
+        assert_eq!((&*gateway.name, &*gateway.rights), ("gateway", [ACT_FOR_USERS].as_slice()));
         assert_eq!(tokens.find(&[1; 32]), None);
         assert_eq!(ServiceTokens::none().find(&[0; 32]), None);
         assert!(tokens.knows("test") && !tokens.knows("Test"));
@@ -278,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_the_rights_that_it_is_given_and_no_others() {
+        let text = format!(
+            "bot dns:a.example.org revoke-sessions\nbot dns:b.example.org act-for-users revoke-sessions\n\
+             bot {HASH} revoke-sessions act-for-users\n"
+        );
+        let tokens = tokens(&text).unwrap();
+        let rights = |names: &[&str]| {
+            let service = tokens.certified(&Names::from_list(names)).ok().flatten();
+            service.unwrap().rights.to_vec()
+        };
+        let [a, b] = ["dns:a.example.org", "dns:b.example.org"];
+        assert_eq!(rights(&[a]), ["revoke-sessions"]);
+        assert_eq!(rights(&[a, b]), rights(&[b, a]));
+        assert_eq!(rights(&[b]), [ACT_FOR_USERS, "revoke-sessions"]);
+        let by_token = tokens.find(&digest("test")).unwrap();
+        assert!(by_token.acts_for_users() && by_token.rights.contains(&"revoke-sessions"));
+        assert_eq!(rights(&[a, b]).len(), 2);
+    }
+
+    #[test]
     fn bad_lines_are_refused_by_number_and_without_their_text() {
         let short = &HASH[1..];
         for line in [
@@ -289,6 +335,7 @@ mod tests {
             format!("{} {HASH}", "m".repeat(33)),
             format!("media {HASH} act"),
             format!("media {HASH} act-for-users too"),
+            format!("media {HASH} revoke_sessions"),
             format!("media {HASH}\nother {HASH}"),
             "media dns:".to_owned(),
             "media dns:*.example.org".to_owned(),

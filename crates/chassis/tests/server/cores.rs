@@ -3,8 +3,9 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use futures::future::join_all;
+use gochat_chassis::Channel;
 use tokio::{net::TcpStream, time::timeout};
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 
 use crate::world::{World, call, stream};

@@ -9,7 +9,7 @@ use gochat_chassis::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::world::{self, args, listeners};
@@ -65,6 +65,39 @@ async fn an_endless_answer_is_cut_at_the_hard_end() {
     serving.await.unwrap().unwrap();
     let _ = peer.read_to_end(&mut seen).await;
     assert!(!seen.ends_with(b"0\r\n\r\n"), "the answer was cut, not ended");
+}
+
+#[tokio::test]
+async fn what_is_served_beside_is_cut_at_the_shutdown() {
+    let router = Router::new().route("/", get(async || "there")).route("/endless", get(endless));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (service, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
+    let ends = shutdown.clone();
+    let serving = tokio::spawn(async move {
+        let (connections, http) = (args("").connections, http_args(""));
+        gochat_chassis::http::serve_beside("test", listener, (&connections, &http), router, ends).await
+    });
+    assert!(world::get(service, "/").await.ends_with("there"));
+    let mut peer = TcpStream::connect(service).await.unwrap();
+    peer.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"first\r\n") {
+        peer.read_buf(&mut seen).await.unwrap();
+    }
+    shutdown.trigger();
+    serving.await.unwrap().unwrap();
+    let _ = peer.read_to_end(&mut seen).await;
+    assert!(!seen.ends_with(b"0\r\n\r\n"), "the answer was cut, not ended");
+    let everywhere = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let (connections, http) = (args("").connections, http_args(""));
+    let refused = gochat_chassis::http::serve_beside(
+        "test",
+        everywhere,
+        (&connections, &http),
+        Router::new(),
+        Shutdown::new(),
+    );
+    assert!(refused.await.unwrap_err().to_string().contains("GOCHAT_PLAIN_TEXT"));
 }
 
 /// What a peer sees that says this much and then waits, of a server with these flags.

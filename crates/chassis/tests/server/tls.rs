@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use clap::Parser;
-use gochat_chassis::{ClientTlsArgs, Listeners, Readiness, Shutdown, http::HttpArgs, targets};
+use gochat_chassis::{Channel, ClientTlsArgs, Listeners, Readiness, Shutdown, http::HttpArgs, targets};
 use rustls::{
     ClientConfig, HandshakeKind, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::{Code, Response, Status, transport::Channel};
+use tonic::{Code, Response, Status};
 
 use crate::{
     certificates::{Authority, Folder},

@@ -5,16 +5,14 @@ use std::net::SocketAddr;
 use clap::Parser;
 use futures::FutureExt;
 use gochat_chassis::{
-    Gate, Listeners, Readiness, Server, ServerArgs, ServiceTokens, Shutdown, Unavailable, channel,
+    Channel, Gate, Listeners, Readiness, Server, ServerArgs, ServiceTokens, Shutdown, Unavailable, channel,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinHandle,
 };
-use tonic::{
-    Request, Response, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel,
-};
+use tonic::{Request, Response, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 
 use crate::probe::{Probe, descriptors};
@@ -40,7 +38,7 @@ pub(crate) struct World {
     pub(crate) serving: JoinHandle<anyhow::Result<()>>,
 }
 
-fn table(path: &str, as_user: bool, _as_service: bool) -> bool {
+fn table(path: &str, as_user: bool, _as_service: Option<&[&str]>) -> bool {
     path != "/test.v1.Probe/Who" || as_user
 }
 

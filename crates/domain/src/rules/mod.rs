@@ -4,6 +4,7 @@ mod host_loss;
 mod membership;
 mod moderation;
 mod stage;
+mod voice;
 
 pub use host_loss::{HostLoss, ReplaceHost};
 pub use membership::{Close, Create, Expire, Join, Leave, Newcomer, SecondClient};
@@ -11,6 +12,7 @@ pub use moderation::{BanTerms, LowerAllHands, MuteAll, RemoveMember, TransferHos
 pub use stage::{
     ExpireInvitation, Invite, LeaveStage, LowerHand, RaiseHand, Respond, SetMic, WithdrawInvitation,
 };
+pub use voice::may_be_heard;
 
 use crate::{Act, Change, Entry, Loaded, Millis, Refusal, Uid};
 
