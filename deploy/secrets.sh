@@ -17,10 +17,10 @@ write() { [ -s "secrets/$1" ] || { cat >"secrets/$1.new" && mv "secrets/$1.new" 
 random | write gateway-token
 random | write ticket-key
 printf 'gateway %s\n' "$(tr -d '\n' <secrets/gateway-token | sha256sum | cut -c 1-64)" | write service-tokens
-for user in account room stage notifier operator; do
+for user in account room stage notifier media operator; do
   random | write redis-passwords/$user
 done
-for user in account room stage notifier; do
+for user in account room stage notifier media; do
   printf 'redis://%s:%s@redis:6379\n' "$user" "$(cat secrets/redis-passwords/$user)" | write redis-url-$user
 done
 # In the containers they are read by users of their own; on this machine nobody else gets into the folder.

@@ -22,7 +22,7 @@ def check(report, folder):
     """All of it."""
     composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     services, programs = composed["services"], helps(folder)
-    report.equal("compose: all five services", set(ALL) - set(services), set())
+    report.equal("compose: all six services", set(ALL) - set(services), set())
     for name in ALL:
         check_service(report, name, services[name], programs[name])
     both = set(services["gateway"]["networks"]) & set(services["redis"]["networks"])
@@ -92,7 +92,7 @@ def check_secrets(report, composed):
             report.check(f"secrets: redis knows {name}", fits)
         rights = ["sh", DEPLOY / "redis" / "users.sh", DEPLOY / "redis" / "users.acl", folder / "secrets/redis-passwords"]
         lines = subprocess.run(rights, capture_output=True, text=True, check=True).stdout.splitlines()
-        report.equal("secrets: redis has its users", len(lines), 7)
+        report.equal("secrets: redis has its users", len(lines), 8)
         os.remove(folder / "secrets/redis-passwords/stage")
         without = subprocess.run(rights, capture_output=True, text=True)
         report.check("secrets: without a password there is no file of users",

@@ -71,7 +71,7 @@ def check_build(report, dockerfile):
     [run] = dockerfile.of("RUN")
     build = run[run.index("cargo build"):].split("&&")[0].split()
     packages = [build[at + 1] for at, word in enumerate(build) if word == "-p"]
-    report.equal("image: all five programs are compiled", packages, [f"gochat-{name}" for name in ALL])
+    report.equal("image: all six programs are compiled", packages, [f"gochat-{name}" for name in ALL])
     profile = build[build.index("--profile") + 1]
     report.check("image: by a profile that is there", f"\n[profile.{profile}]\n" in (ROOT / "Cargo.toml").read_text())
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +118,7 @@ def check(report, programs):
     check_build(report, dockerfile)
     with tempfile.TemporaryDirectory() as folder:
         out = stripped(dockerfile, programs, folder)
-        report.equal("image: the build leaves the five programs", {path.name for path in out.iterdir()},
+        report.equal("image: the build leaves the six programs", {path.name for path in out.iterdir()},
                      {f"gochat-{name}" for name in ALL})
         for name in ALL:
             foreign = [library for library in links(out / f"gochat-{name}") if not LIBRARIES.match(library)]

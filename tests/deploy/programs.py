@@ -1,4 +1,4 @@
-"""The five programs, and what they say of themselves: `--help` is the truth about flags and variables."""
+"""The six programs, and what they say of themselves: `--help` is the truth about flags and variables."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
-SERVICES = ("account", "room", "stage", "notifier")
+SERVICES = ("account", "room", "stage", "notifier", "media")
 ALL = (*SERVICES, "gateway")
 # Seconds that a program has to become ready, or to end.
 PATIENCE = 30

@@ -9,7 +9,7 @@ import sys
 from programs import Process, free_port, until
 
 REDIS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "redis"
-USERS = ("account", "room", "stage", "notifier", "operator")
+USERS = ("account", "room", "stage", "notifier", "media", "operator")
 
 
 def password(user):

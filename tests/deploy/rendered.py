@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -63,5 +64,11 @@ class Objects(list):
         told = {}
         for source in container.get("envFrom", []):
             told.update(self.named("ConfigMap", source["configMapRef"]["name"])["data"])
-        told.update({variable["name"]: variable["value"] for variable in container.get("env", [])})
+        # What Kubernetes fills in: the first pod's name, and addresses.
+        filled = {"metadata.name": f"{container['name']}-0", "status.hostIP": "127.0.0.1"}
+        own = {}
+        for variable in container.get("env", []):
+            value = variable["value"] if "value" in variable else filled[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+            own[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda used: own[used[1]], value)
+        told.update(own)
         return told

@@ -22,6 +22,8 @@ STORE = pathlib.Path(__file__).resolve().parents[2] / "crates" / "store" / "src"
 # Short, so that leases end, invitations expire and sessions are renewed while one watches.
 SETTINGS = {"GOCHAT_LEASE": "5s", "GOCHAT_HOST_GRACE": "1s", "GOCHAT_SESSION": "8s", "GOCHAT_INVITATION": "1s",
             "GOCHAT_REDIS_CHECK_INTERVAL": "1s", "GOCHAT_REFLECTION": "true", "GOCHAT_LOG": "warn"}
+# What a client offers that speaks and hears others.
+OFFER = (pathlib.Path(__file__).resolve().parents[1] / "rig" / "offer.sdp").read_bytes().decode()
 # Seconds between two heartbeats.
 BEAT = 1
 
@@ -39,6 +41,9 @@ FORBIDDEN = {
                  "ZADD gochat:{1}:roster:1 1 a", "ZREM gochat:{1}:due a", "DEL gochat:{1}:room:1",
                  "PEXPIRE gochat:{1}:room:1 1", "SET gochat:session:{a} 1", "SPUBLISH gochat:{1}:feed:1 a",
                  "PUBLISH gochat:revoked a", "HGETALL gochat:user:{1}", "SET gochat:{stamp}:account 1"],
+    "media": ["HSET gochat:{1}:room:1 a b", "XADD gochat:{1}:log:1 * a b", "ZADD gochat:{1}:stage:1 1 a",
+              "DEL gochat:{1}:room:1", "SET gochat:session:{a} 1", "SPUBLISH gochat:{1}:feed:1 a",
+              "PUBLISH gochat:revoked a", "HGETALL gochat:user:{1}", "SET gochat:{stamp}:account 1"],
 }
 # And nobody but the operator.
 NOBODY = ["FLUSHALL", "KEYS *", "SCAN 0", "CONFIG GET *", "ACL LIST", "MONITOR", "SHUTDOWN", "SAVE", "DEBUG SLEEP 0",
@@ -47,7 +52,7 @@ NOBODY = ["FLUSHALL", "KEYS *", "SCAN 0", "CONFIG GET *", "ACL LIST", "MONITOR",
 
 
 class Deployment:
-    """The five programs on a Redis that knows them apart. Starts on entering, ends on leaving."""
+    """The six programs on a Redis that knows them apart. Starts on entering, ends on leaving."""
 
     def __init__(self, programs, redis, folder):
         self.addresses, self._processes = {}, []
@@ -55,7 +60,7 @@ class Deployment:
 
     def __enter__(self):
         tokens, token = self._folder / "tokens", self._folder / "token"
-        tokens.write_text(f"gateway {hashlib.sha256(TOKEN.encode()).hexdigest()} act-for-users\n")
+        tokens.write_text(f"gateway {hashlib.sha256(TOKEN.encode()).hexdigest()} act-for-users revoke-sessions\n")
         token.write_text(TOKEN)
         for secret in (tokens, token):
             secret.chmod(0o600)
@@ -68,7 +73,7 @@ class Deployment:
             if name != "gateway":
                 url = self._folder / f"url-{name}"
                 url.write_text(self._redis.url(name) + "\n")
-                own = {"GOCHAT_REDIS_URL_FILE": str(url)}
+                own = {"GOCHAT_REDIS_URL_FILE": str(url), "GOCHAT_MEDIA_UDP_LISTEN": "127.0.0.1:0"}
             self._start(name, {**shared, **own})
         return self
 
@@ -187,6 +192,7 @@ def play(calls, redis):
         seen = calls.stream(host, room_id=room, min=place(created))
         guest = on_stage(calls, host, ann, room)
         calls(ann, "account", "GetMediaToken", room_id=room)
+        voice(calls, host, ann, room)
         lists(calls, host, ben, room)
         calls(ann, "stage", "SetMic", room_id=room, target_uid=ann.uid, mic="MIC_SWITCH_OFF")
         calls(host, "stage", "MuteAll", room_id=room)
@@ -203,6 +209,18 @@ def play(calls, redis):
         calls(host, "room", "LeaveRoom", room_id=room)
         calls(ann, "room", "CloseRoom", room_id=room)
         guest.until(lambda frame: "room_closed" in kinds(frame))
+
+
+def voice(calls, host, guest, room):
+    """Who is on stage opens media, is heard, and ends it."""
+    about = calls(guest, "media", "GetRoomMedia", room_id=room)
+    session = calls(guest, "media", "CreateSession", room_id=room, offer_sdp=OFFER).session
+    calls.made.add(("media", "WatchSpeakers"))
+    heard = calls.services["media"].stream("WatchSpeakers", host.token, room_id=room)
+    heard.until(lambda update: guest.uid in [speaker.uid for speaker in update.speakers.speakers])
+    calls(guest, "media", "EndSession", room_id=room, session_id=session.session_id)
+    heard.until(lambda update: not update.speakers.speakers)
+    assert about.engine == "embedded" and about.slots, about
 
 
 def hands(calls, host, listener, room):

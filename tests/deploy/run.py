@@ -28,7 +28,7 @@ PARTS = {"image": image.check, "compose": compose.check, "manifests": manifests.
 def main():
     """Runs the parts; the exit code says whether all of it held."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--programs", required=True, help="the folder with the five programs")
+    arguments.add_argument("--programs", required=True, help="the folder with the six programs")
     arguments.add_argument("--only", choices=PARTS, help="one part")
     given = arguments.parse_args()
     signal.signal(signal.SIGALRM, too_late)
