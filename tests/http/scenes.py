@@ -159,7 +159,7 @@ SCENES = {
     "response_onstage_invite": _in_room(**_ANSWER)
     | {0: _accept, 80005: _accept_too_late, 80014: _listener(**_ANSWER)},
     "misc/get_web_token": {0: _listener(ttl=60), 80012: _nobody(ttl=60)},
-    "media/info": _in_room(),
+    "media/info": _in_room() | {80001: _alone()},
     "misc/get_event_ticket": {0: _alone(), 80012: _nobody()},
     "x/withdraw_invite": _of_host_on_member(),
     "x/lower_hand": _of_host_on_member(),
